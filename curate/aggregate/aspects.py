@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from curate.aggregate.adversarial import drop_fooled_judges
 from curate.aggregate.annotators import OpenedModel
 from curate.config.project import Config
 from curate.core.errors import CurateError
@@ -35,7 +36,7 @@ def aggregate_aspects(
         run: The run that the rows belong to.
         config: The project.
         model: The annotator model that curate.yaml names; None: `auto`.
-        panel: Whose judgments count, as rows of (annotator_id, revision).
+        panel: Whose judgments count, as rows of (annotator_id, revision), but for those whom the adversarial set fools.
 
     Raises:
         CurateError: No judgment is about an aspect that curate.yaml names.
@@ -49,6 +50,8 @@ def aggregate_aspects(
             f"{', '.join(known) or 'none about an aspect'}."
         )
     _drop_others(run, wanted)
+    if wanted:
+        panel, _ = drop_fooled_judges(lake, panel, config.aggregate.guard)
     for aspect in wanted:
         if note := _aggregate_aspect(run, config, model, panel, aspect):
             yield note

@@ -51,8 +51,7 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
-    panel, _ = drop_fooled_judges(lake, panels[0][1], config.aggregate.guard)
-    notes = list(aggregate_aspects(run, config, model, panel))
+    notes = list(aggregate_aspects(run, config, model, panels[0][1]))
     is_marked = bool(lake.value("SELECT count(*) FROM assessments WHERE is_final"))
     if (any(written) and (has_model or is_marked)) or (
         has_model and not is_marked

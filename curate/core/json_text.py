@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -62,3 +63,15 @@ def unwrap_fence(text: str, *, closing_line: bool = False) -> str:
     if not newline or opening.strip() not in ("", "json") or (closing_line and "\n" not in blanks):
         return text
     return body
+
+
+def list_texts(value: object) -> Iterator[str]:
+    """Yield all texts in a value as JSON has them, at any depth; keys are none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from list_texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from list_texts(part)

@@ -54,10 +54,8 @@ def _compare_members(
     for start in range(0, len(members), _BLOCK):
         stop = min(start + _BLOCK, len(members))
         cosines = chosen[start:stop] @ chosen[:stop].T
-        cosines[
-            np.arange(stop - start)[:, None] + start <= np.arange(stop)
-        ] = -2  # itself, and what comes later
-        row, column = np.nonzero(cosines >= threshold)
+        is_earlier = np.arange(stop) < np.arange(start, stop)[:, None]
+        row, column = np.nonzero((cosines >= threshold) & is_earlier)
         yield members[column], members[row + start], cosines[row, column]
 
 

@@ -23,9 +23,8 @@ def is_plain(messages: Sequence[Message]) -> bool:
 
 def is_text(messages: Iterable[Message]) -> bool:
     """Tell whether messages hold text alone: no media, reasoning, calls or results."""
-    for (
-        message
-    ) in messages:  # loops in place of `all`, which takes twice as long: this runs for every response
+    # Loops in place of `all`, which takes twice as long: this runs for every response.
+    for message in messages:
         if message.reasoning is not None or message.tool_calls or message.role == "tool":
             return False
         for part in message.content:

@@ -63,11 +63,14 @@ def apply_plan(client: SyncPrefectClient, config: Config, plan: DeploymentPlan) 
     }
     for wanted in plan.deployments:
         deployment = existing.pop((wanted.name, wanted.flow), None)
+        values = _list_values(config.deploy, wanted)
         if deployment is None:
-            _create_deployment(client, config.deploy, wanted)
+            flow_id = client.create_flow_from_name(wanted.flow)
+            client.create_deployment(flow_id=flow_id, name=wanted.name, **_wrap_schedules(values))
             yield f"created {wanted.full_name}{_describe_schedule(wanted)}"
-        elif differences := _list_differences(deployment, _list_values(config.deploy, wanted)):
-            _update_deployment(client, deployment, config.deploy, wanted, differences)
+        elif differences := _list_differences(deployment, values):
+            changed = {name: value for name, value in values.items() if name in differences}
+            client.update_deployment(deployment.id, DeploymentUpdate(**_wrap_schedules(changed)))
             yield f"changed {wanted.full_name}: {', '.join(sorted(differences))}{_describe_schedule(wanted)}"
     for (name, flow), deployment in existing.items():
         client.delete_deployment(deployment.id)
@@ -161,25 +164,12 @@ def _write_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=write_object)
 
 
-def _create_deployment(client: SyncPrefectClient, section: DeploySection, wanted: PlannedDeployment) -> None:
-    values = _list_values(section, wanted)
-    values["schedules"] = [DeploymentScheduleCreate(schedule=schedule) for schedule in values["schedules"]]
-    client.create_deployment(flow_id=client.create_flow_from_name(wanted.flow), name=wanted.name, **values)
-
-
-def _update_deployment(
-    client: SyncPrefectClient,
-    deployment: DeploymentResponse,
-    section: DeploySection,
-    wanted: PlannedDeployment,
-    differences: set[str],
-) -> None:
-    values = {name: value for name, value in _list_values(section, wanted).items() if name in differences}
-    if "schedules" in values:
-        values["schedules"] = [
-            DeploymentScheduleCreate(schedule=schedule) for schedule in values["schedules"]
-        ]
-    client.update_deployment(deployment.id, DeploymentUpdate(**values))
+def _wrap_schedules(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values as the client sends them."""
+    if "schedules" not in values:
+        return values
+    schedules = [DeploymentScheduleCreate(schedule=schedule) for schedule in values["schedules"]]
+    return values | {"schedules": schedules}
 
 
 def _describe_schedule(wanted: PlannedDeployment) -> str:

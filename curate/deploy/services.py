@@ -5,10 +5,11 @@ All of it listens on this machine only, keeps its data in `services` in the work
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,10 +74,25 @@ class ServiceFolder:
         self.records_path = self.path / "records.json"
         self.environment_path = self.path / "environment"
 
-    def lock(self) -> FileLock:
-        """Return the lock that keeps two commands from starting the same service twice."""
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lock that keeps two commands from starting the same service twice.
+
+        Raises:
+            CurateError: Another command holds it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path / "lock", timeout=0)
+        lock = FileLock(self.path / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise CurateError(
+                f"Another `curate up` or `curate down` is at work in {self.path}: wait for it."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def log(self, name: str) -> Path:
         return self.path / f"{name.lower().replace(' ', '-')}.log"
@@ -115,13 +131,8 @@ def start_services(config: Config, options: UpOptions) -> RunningServices:
     if problem := find_server_problem():
         raise CurateError(problem)
     folder = ServiceFolder(config)
-    try:
-        with folder.lock():
-            return _start_all(config, options, folder)
-    except Timeout:
-        raise CurateError(
-            f"Another `curate up` or `curate down` is at work in {folder.path}: wait for it."
-        ) from None
+    with folder.lock():
+        return _start_all(config, options, folder)
 
 
 def stop_services(config: Config) -> list[tuple[str, bool]]:
@@ -130,21 +141,16 @@ def stop_services(config: Config) -> list[tuple[str, bool]]:
     folder = ServiceFolder(config)
     if not folder.records_path.exists():
         return []
-    try:
-        with folder.lock():
-            records = read_records(folder.records_path)
-            ended = []
-            while records:
-                ended.append((records[-1].name, end_service(records[-1])))
-                records.pop()
-                write_records(folder.records_path, records)
-            folder.records_path.unlink()
-            folder.environment_path.unlink(missing_ok=True)
-            return ended
-    except Timeout:
-        raise CurateError(
-            f"Another `curate up` or `curate down` is at work in {folder.path}: wait for it."
-        ) from None
+    with folder.lock():
+        records = read_records(folder.records_path)
+        ended = []
+        while records:
+            ended.append((records[-1].name, end_service(records[-1])))
+            records.pop()
+            write_records(folder.records_path, records)
+        folder.records_path.unlink()
+        folder.environment_path.unlink(missing_ok=True)
+        return ended
 
 
 def _start_all(config: Config, options: UpOptions, folder: ServiceFolder) -> RunningServices:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from curate.engine.token_tree import TokenTree, pack_trees
 
 Int64 = NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,26 @@ def split_batches(sequences: Sequence[tuple[int, ...]], *, budget: int) -> Itera
             yield batch
             batch = []
         batch.append(sequence)
+    if batch:
+        yield batch
+
+
+def cut_batches(items: Iterable[tuple[int, T]], *, budget: int, overhead: int = 0) -> Iterator[list[T]]:
+    """Yield neighbouring items in batches of at most `budget` tokens, or of one item.
+
+    Args:
+        items: Items, each after its number of tokens.
+        budget: Tokens of a batch.
+        overhead: Tokens that each batch has beside those of its items.
+    """
+    batch: list[T] = []
+    size = overhead
+    for tokens, item in items:
+        if batch and size + tokens > budget:
+            yield batch
+            batch, size = [], overhead
+        batch.append(item)
+        size += tokens
     if batch:
         yield batch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from curate.core.json_text import JsonError, parse_json, unwrap_fence
@@ -17,3 +18,13 @@ def parse_json_object(text: str) -> dict[str, Any] | Failure:
     if not isinstance(value, dict):
         return Failure("not a JSON object", text)
     return value
+
+
+def build_object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of an object that has just these properties."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from curate.core.errors import CurateError
+from curate.core.json_text import list_texts
 
 _READERS = {
     ".jsonl": "read_json",
@@ -37,7 +37,7 @@ def read_texts(path: Path) -> Iterator[str]:
         with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
             batches = connection.execute(f"FROM {reader}(?)", [str(path)]).to_arrow_reader(10_000)
             for batch in batches:
-                for text in _list_texts(pa.Table.from_batches([batch]).to_pylist()):
+                for text in list_texts(pa.Table.from_batches([batch]).to_pylist()):
                     if text not in seen:
                         seen.add(text)
                         yield text
@@ -59,14 +59,3 @@ def _digest(path: Path, size: int, modified: int) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _list_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _list_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _list_texts(inner)

@@ -17,7 +17,7 @@ from curate.core.identity import content_id
 from curate.data.rubric import Criterion
 from curate.engine.base import Choice, Choose, Engine, Failure, Generate, Generation, Sampling
 from curate.engine.delimiter import draw_delimiter
-from curate.engine.json_answer import parse_json_object
+from curate.engine.json_answer import build_object_schema, parse_json_object
 from curate.engine.registry import Engines
 from curate.engine.template import ChatTemplate
 from curate.judge.base import Question
@@ -149,8 +149,8 @@ class CriteriaAsker:
         verdict: dict[str, Any] = {"type": "string", "enum": ["yes", "no"]}
         if self.reasons:
             because = {"type": "string", "maxLength": _LONGEST_REASON}
-            verdict = _build_object({"because": because, "met": verdict})
-        return _build_object(dict.fromkeys(_number(criteria), verdict))
+            verdict = build_object_schema({"because": because, "met": verdict})
+        return build_object_schema(dict.fromkeys(_number(criteria), verdict))
 
     def _render(self, batch: CriteriaBatch, *, example: str = "") -> Any:
         item, (answer,) = batch.question.item, batch.texts.responses
@@ -271,15 +271,6 @@ class CriteriaAsker:
         return self._make_answer(
             batch, criterion, identity, "failed", tokens, raw=raw, permanent=failure.permanent
         )
-
-
-def _build_object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 def _number(criteria: Sequence[Criterion]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.engine.base import Failure, Generate, Generation
-from curate.engine.json_answer import parse_json_object
+from curate.engine.json_answer import build_object_schema, parse_json_object
 from curate.judge.base import Answer, PromptItem, Question, ask_shuffled_lists, fail
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions
 from curate.judge.registry import judge_kind
@@ -121,24 +121,14 @@ class Listwise(LanguageJudge):
             if self.options.thoughts
             else {}
         )
-        properties["scores"] = {
-            "type": "object",
-            "properties": dict.fromkeys(names, score),
-            "required": list(names),
-            "additionalProperties": False,
-        }
+        properties["scores"] = build_object_schema(dict.fromkeys(names, score))
         properties["ranking"] = {
             "type": "array",
             "items": {"enum": list(names)},
             "minItems": len(names),
             "maxItems": len(names),
         }
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        return build_object_schema(properties)
 
     def _read_ranking(self, question: Question, prompt: JudgePrompt, output: Generation | Failure) -> Answer:
         if isinstance(output, Failure):

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from curate.engine.base import Choice, Choose, Failure, Generate, Generation
-from curate.engine.json_answer import parse_json_object
+from curate.engine.json_answer import build_object_schema, parse_json_object
 from curate.judge.base import Answer, PromptItem, Question, ask_each_response, fail, from_rating
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
@@ -169,13 +169,7 @@ class Pointwise(LanguageJudge):
     def _build_schema(self) -> dict[str, Any]:
         low, high = self.options.scale
         rating = {"type": "integer", "enum": list(range(low, high + 1))}
-        names = list(self.options.aspects)
-        return {
-            "type": "object",
-            "properties": dict.fromkeys(names, rating),
-            "required": names,
-            "additionalProperties": False,
-        }
+        return build_object_schema(dict.fromkeys(self.options.aspects, rating))
 
     def _read_aspects(self, prompt: JudgePrompt, output: Generation | Failure) -> Answer:
         if isinstance(output, Failure):

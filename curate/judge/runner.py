@@ -45,9 +45,14 @@ def answer_chunk(
     answers = run_with_restart(configured, [question.question for question in pending])
     seconds = (time.monotonic() - began) / max(1, len(pending))
     rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
-    verdicts = build_verdict_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
-    rubrics = build_rubric_rows(configured, answers, run_id=run_id)
-    return AnsweredChunk(configured, work, rows, {"criterion_verdicts": verdicts, "rubrics": rubrics})
+    others = {}
+    if any(answer.verdicts for answer in answers):
+        others["criterion_verdicts"] = build_verdict_rows(
+            configured, pending, answers, run_id=run_id, seconds=seconds
+        )
+    if any(answer.rubric is not None for answer in answers):
+        others["rubrics"] = build_rubric_rows(configured, answers, run_id=run_id)
+    return AnsweredChunk(configured, work, rows, others)
 
 
 def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

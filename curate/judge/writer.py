@@ -68,9 +68,10 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         counts.rows_in = sum(chunk.work.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
-        for chunk in chunks:
-            for table, other in chunk.others.items():
-                writer.append(table, other, unique=_IDS[table])
+        for table, unique in _IDS.items():
+            parts = [chunk.others[table] for chunk in chunks if table in chunk.others]
+            if parts:
+                writer.append(table, pa.concat_tables(parts), unique=unique)
         counts.dropped = (
             _count_reasons(failed) if new_failures == failed.num_rows else {"failed": new_failures}
         )

@@ -11,6 +11,7 @@ import torch
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
+from curate.engine.batching import cut_batches
 from curate.reward.packed_scorer import PackedScorer
 from curate.reward.response_order import Order, OrderEffect, OrderProtocol
 from curate.reward.scorer import Float64, PromptResponses
@@ -81,21 +82,13 @@ class JointScorer(PackedScorer):
 
     def _split_groups(self, requests: Sequence[PromptResponses]) -> Iterator[list[_Group]]:
         """Yield requests to score in one row: `budget` tokens, or one request."""
-        batch: list[_Group] = []
-        size = 0
-        for row, request in enumerate(requests):
-            encoded = self._read_tokens(request)
-            if encoded is None:
-                continue
-            orders = self.order.list_orders(*encoded.list_contents())
-            tokens = encoded.count_tokens(len(set(orders)))
-            if batch and size + tokens > self.budget:
-                yield batch
-                batch, size = [], 0
-            batch.append(_Group(row, encoded, orders))
-            size += tokens
-        if batch:
-            yield batch
+        groups = (
+            _Group(row, encoded, self.order.list_orders(*encoded.list_contents()))
+            for row, request in enumerate(requests)
+            if (encoded := self._read_tokens(request)) is not None
+        )
+        sized = ((group.encoded.count_tokens(len(set(group.orders))), group) for group in groups)
+        return cut_batches(sized, budget=self.budget)
 
     def _score_groups(self, batch: Sequence[_Group], scores: list[Float64]) -> None:
         """Write the scores of some requests into `scores`: the mean over orders, and over equal responses."""

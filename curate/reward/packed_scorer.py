@@ -21,6 +21,7 @@ from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
+from curate.engine.batching import cut_batches
 from curate.engine.local.loading import (
     get_hub_arguments,
     load_processor,
@@ -262,18 +263,12 @@ class PackedScorer:
         self, requests: Sequence[PromptResponses]
     ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
         """Yield prompts with their responses and the places of their scores: `budget` tokens, or one prompt."""
-        batch: list[tuple[EncodedResponses, list[Place]]] = []
-        size = 0
-        for prompt, rows in self._group_prompts(requests).items():
-            for part in self._split_prompt(prompt, rows):
-                tokens = len(prompt) + count_tree_tokens(part[0].responses)
-                if batch and size + tokens > self.budget:
-                    yield batch
-                    batch, size = [], 0
-                batch.append(part)
-                size += tokens
-        if batch:
-            yield batch
+        parts = (
+            (len(prompt) + count_tree_tokens(part[0].responses), part)
+            for prompt, rows in self._group_prompts(requests).items()
+            for part in self._split_prompt(prompt, rows)
+        )
+        return cut_batches(parts, budget=self.budget)
 
     def _read_tokens(self, request: PromptResponses) -> EncodedResponses | None:
         """Return the tokens of a request, and count what was lost; None where it cannot be read."""
@@ -299,15 +294,8 @@ class PackedScorer:
         self, prompt: Ids, rows: list[tuple[Ids, Place]]
     ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
         """Yield one prompt's responses in parts of about `budget` tokens, each behind a copy of the prompt."""
-        part: list[tuple[Ids, Place]] = []
-        size = len(prompt)
-        for row in rows:
-            if part and size + len(row[0]) > self.budget:
-                yield _join_rows(prompt, part)
-                part, size = [], len(prompt)
-            part.append(row)
-            size += len(row[0])
-        if part:
+        sized = ((len(row[0]), row) for row in rows)
+        for part in cut_batches(sized, budget=self.budget, overhead=len(prompt)):
             yield _join_rows(prompt, part)
 
     def _score_batch(self, batch: list[tuple[EncodedResponses, list[Place]]], scores: list[Float64]) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
+from curate.engine.batching import cut_batches
 from curate.reward.packed_scorer import PackedScorer, Place
 from curate.reward.scorer import Float64, PromptResponses, score_with_reasons
 from curate.reward.tokens import EncodedResponses
@@ -64,32 +65,21 @@ class VisionScorer(PackedScorer):
         self, requests: Sequence[PromptResponses]
     ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
         """Yield prompts with responses and the places of their scores: `budget` tokens, or one prompt and response."""
-        batch: list[tuple[EncodedResponses, list[Place]]] = []
-        size = 0
-        for row, request in enumerate(requests):
-            encoded = self._read_tokens(request)
-            for part, places in () if encoded is None else self._split_responses(encoded, row):
-                tokens = part.count_tokens()
-                if batch and size + tokens > self.budget:
-                    yield batch
-                    batch, size = [], 0
-                batch.append((part, places))
-                size += tokens
-        if batch:
-            yield batch
+        parts = (
+            (part.count_tokens(), (part, places))
+            for row, request in enumerate(requests)
+            if (encoded := self._read_tokens(request)) is not None
+            for part, places in self._split_responses(encoded, row)
+        )
+        return cut_batches(parts, budget=self.budget)
 
     def _split_responses(
         self, encoded: EncodedResponses, row: int
     ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
         """Yield the responses to one prompt in parts of about `budget` tokens, each with a copy of the prompt."""
-        start, size = 0, encoded.n_prompt
-        for slot, response in enumerate(encoded.responses):
-            tokens = len(response) - encoded.n_prompt
-            if slot > start and size + tokens > self.budget:
-                yield _take_responses(encoded, row, start, slot)
-                start, size = slot, encoded.n_prompt
-            size += tokens
-        yield _take_responses(encoded, row, start, len(encoded.responses))
+        sized = ((len(response) - encoded.n_prompt, slot) for slot, response in enumerate(encoded.responses))
+        for slots in cut_batches(sized, budget=self.budget, overhead=encoded.n_prompt):
+            yield _take_responses(encoded, row, slots[0], slots[-1] + 1)
 
 
 def _take_responses(

@@ -23,7 +23,7 @@ from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import Outcome, Shown, VerifyTask
+from curate.records import Shown, VerifyTask
 from curate.verify.criteria import AskedCriterion
 from curate.verify.forms import TaskItem, Verdict, add_own_criteria, get_asked_as, list_asked_criteria
 from curate.verify.guidelines import Guidelines
@@ -228,11 +228,6 @@ def _make_statement(answer: OfflineAnswer, person: str, earlier: str | None) -> 
         seconds=answer.seconds,
         supersedes=earlier,
     )
-
-
-def infer_outcome(position: int, shown: Shown) -> Outcome:
-    """Return the outcome when the response in a position (0 first, 1 second) is better."""
-    return "a" if (position == 0) == (shown == "ab") else "b"
 
 
 def _read_criteria(item: TaskItem, guidelines: Guidelines) -> tuple[AskedCriterion, ...]:

@@ -127,14 +127,7 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
     frame = lake.frame(read_query("verify_pairs"))
     asked = lake.frame(read_query("verify_asked"))
     pairs = frame.select("prompt_id", "response_a", "response_b")
-
-    def has_task(condition: pl.Expr) -> Bool:
-        tasks = asked.filter(condition).unique(pairs.columns).with_columns(matches=True)
-        joined = pairs.join(tasks, on=pairs.columns, how="left", maintain_order="left")
-        return joined["matches"].fill_null(False).to_numpy().astype(np.bool_)
-
-    verdicts, most = frame["verdicts"].to_numpy(), frame["most"].to_numpy()
-    purpose = pl.col("purpose")
+    queued, progress = read_progress(pairs, asked, verdicts=frame["verdicts"], most=frame["most"])
     return PairStates(
         asked_as="pairwise",
         aspect=None,
@@ -148,17 +141,44 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
             frame["outcome"].replace_strict({"a": 1.0, "b": -1.0, "tie": 0.0}, return_dtype=pl.Float64)
         ),
         verdict=_to_floats(frame["verdict"].fill_null(float("nan"))),
-        asked=has_task(purpose == "label") | frame["heard"].to_numpy().astype(np.bool_),
-        answered=verdicts > 0,
-        unanimous=(verdicts > 1) & (most == verdicts),
-        disputed=(verdicts > 1) & (2 * most <= verdicts),
-        random=has_task(pl.col("random")),
-        gold_asked=has_task(purpose == "gold"),
-        repeated=has_task(purpose == "repeat"),
-        adjudicating=has_task(purpose == "adjudicate"),
+        asked=queued | frame["heard"].to_numpy().astype(np.bool_),
         waiting=count_waiting(lake, "pairwise", None),
         threshold=_find_threshold(frame),
+        **progress,
     )
+
+
+def read_progress(
+    questions: pl.DataFrame, tasks: pl.DataFrame, *, verdicts: pl.Series, most: pl.Series
+) -> tuple[Bool, dict[str, Bool]]:
+    """Read how far questions are: in the queue, and by the verdicts of people.
+
+    Args:
+        questions: Q questions; all columns together identify one.
+        tasks: Tasks of the queue: the columns of `questions`, `purpose`, and `random` (drawn at random).
+        verdicts: Q numbers of verdicts.
+        most: Q numbers of verdicts that agree with the most frequent one.
+
+    Returns:
+        bool[Q], whether a task asks for a label; and the fields of `QuestionStates` from `answered` to `adjudicating`.
+    """
+    key, purpose = questions.columns, pl.col("purpose")
+
+    def has_task(condition: pl.Expr) -> Bool:
+        chosen = tasks.filter(condition).unique(key).with_columns(matches=True)
+        joined = questions.join(chosen, on=key, how="left", maintain_order="left")
+        return joined["matches"].fill_null(False).to_numpy().astype(np.bool_)
+
+    number, agreeing = verdicts.to_numpy(), most.to_numpy()
+    return has_task(purpose == "label"), {
+        "answered": number > 0,
+        "unanimous": (number > 1) & (agreeing == number),
+        "disputed": (number > 1) & (2 * agreeing <= number),
+        "random": has_task(pl.col("random")),
+        "gold_asked": has_task(purpose == "gold"),
+        "repeated": has_task(purpose == "repeat"),
+        "adjudicating": has_task(purpose == "adjudicate"),
+    }
 
 
 def count_waiting(lake: Lake, asked_as: AskedAs, aspect: str | None) -> int:

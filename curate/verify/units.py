@@ -8,8 +8,8 @@ import polars as pl
 from curate.core.human_forms import AskedAs
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.verify.routing.pairs import Bool, Float64, Int64, draw_permanently
-from curate.verify.state import PairStates, QuestionStates, count_waiting
+from curate.verify.routing.pairs import Float64, Int64, draw_permanently
+from curate.verify.state import PairStates, QuestionStates, count_waiting, read_progress
 
 LEAST_RANKED = 3  # responses of a prompt; two are a pair
 
@@ -39,28 +39,16 @@ def read_unit_states(
     answers = questions.join(
         lake.frame(read_query("verify_units"), [asked_as, aspect]), on=key, how="left", maintain_order="left"
     )
-    verdicts, most = (answers[name].fill_null(0).to_numpy() for name in ("verdicts", "most"))
-
-    def has_task(condition: pl.Expr) -> Bool:
-        chosen = tasks.filter(condition).unique(key).with_columns(matches=True)
-        joined = questions.join(chosen, on=key, how="left", maintain_order="left")
-        return joined["matches"].fill_null(False).to_numpy().astype(np.bool_)
-
-    purpose = pl.col("purpose")
+    verdicts, most = (answers[name].fill_null(0) for name in ("verdicts", "most"))
+    queued, progress = read_progress(questions, tasks, verdicts=verdicts, most=most)
     return QuestionStates(
         asked_as=asked_as,
         aspect=aspect,
         questions=questions,
         draw=_draw_units(questions, asked_as, aspect, seed),
-        asked=has_task(purpose == "label") | answers["people"].is_not_null().to_numpy(),
-        answered=verdicts > 0,
-        unanimous=(verdicts > 1) & (most == verdicts),
-        disputed=(verdicts > 1) & (2 * most <= verdicts),
-        random=has_task(pl.col("random")),
-        gold_asked=has_task(purpose == "gold"),
-        repeated=has_task(purpose == "repeat"),
-        adjudicating=has_task(purpose == "adjudicate"),
+        asked=queued | answers["people"].is_not_null().to_numpy(),
         waiting=count_waiting(lake, asked_as, aspect),
+        **progress,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from curate.cli.app import main
 from curate.rubric.labelled import LabelledPairs
 
 FILLER = "the sea was calm and the boats went out early to fish near the old harbour wall".split()  # noqa: SIM905
@@ -63,3 +65,17 @@ def make_pairs(number: int, *, ties: int = 0) -> LabelledPairs:
         weight=np.ones(number),
         dropped={},
     )
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[int, str, str]:
+    """Run `curate`; return the exit code and what it printed to both streams."""
+    monkeypatch.setattr("sys.argv", ["curate", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.cli.app import main
 from curate.core.errors import CurateError
 from curate.data.preference_pairs import read_pairs
 from curate.data.rubric import read_rubric
 from curate.rubric import FEATURES, FeatureItem, SelectionOptions, TextView, open_features, report_features
 from curate.rubric.labelled import convert_pairs, draw_pairs, read_labelled_pairs, take_pairs
 from curate.rubric.wording import list_findings
-from tests.rubric.samples import make_length_rows, make_pairs, make_rows, write_rows
+from tests.rubric.samples import make_length_rows, make_pairs, make_rows, run, write_rows
 
 FAST = SelectionOptions(halvings=15, resamples=60)
 
@@ -155,19 +154,6 @@ def test_ties_alone_reward_nothing(tmp_path: Path) -> None:
     )
     assert report.ties == 30
     assert list_findings(report) == ["All pairs are ties: nothing says what the labels reward."]
-
-
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
-) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["curate", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_the_command_prints_and_writes_a_rubric(

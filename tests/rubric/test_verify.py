@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.cli.app import main
 from curate.config.rubric import RubricVerification
 from curate.core.errors import CurateError
 from curate.data.rubric import Criterion, read_rubric
@@ -21,7 +20,7 @@ from curate.rubric.redundancy import compare_verdicts, compare_words, find_repea
 from curate.rubric.selected import select_rubric_criteria
 from curate.rubric.selection import SelectionOptions
 from curate.rubric.verification import verify_criteria
-from tests.rubric.samples import make_pairs, write_rows
+from tests.rubric.samples import make_pairs, run, write_rows
 
 TEXTS = {
     "sound": "The response names its source.",
@@ -190,19 +189,6 @@ def test_version_1_of_annotated_pairs_is_read(tmp_path: Path) -> None:
 def test_other_documents_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(CurateError, match=message):
         read_annotated_pairs(write_document(tmp_path / "pairs.json", **changes))
-
-
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
-) -> tuple[int, str, str]:
-    monkeypatch.setattr("sys.argv", ["curate", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 RUBRIC = """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from pydantic import Field
 
-from curate.data.minhash import choose_repeats, find_similar_pairs
+from curate.data.minhash import find_similar_pairs
 from curate.data.shingles import hash_shingles
 from curate.filter.base import Decision, Filter, FilterOptions, Items, Target
+from curate.filter.repeats import find_repeats
 
 
 class DuplicatesOptions(FilterOptions):
@@ -43,15 +43,8 @@ class Duplicates(Filter):
         listed = list(items)
         shingles = hash_shingles((item.text for item in listed), n=self.options.words)
         pairs = find_similar_pairs(shingles, self.options.threshold)
-        groups = {item.prompt_id if self.target == "response" else item.context for item in listed}
-        number = {group: at for at, group in enumerate(groups)}
-        group = np.array(
-            [number[item.prompt_id if self.target == "response" else item.context] for item in listed],
-            np.int64,
-        )
-        allowed = group[pairs.earlier] == group[pairs.later]
-        if self.options.numbers:
-            allowed &= shingles.numbers[pairs.earlier] == shingles.numbers[pairs.later]
-        for at, repeated, overlap in zip(*choose_repeats(pairs, allowed), strict=True):
+        groups = [item.prompt_id if self.target == "response" else item.context for item in listed]
+        numbers = shingles.numbers if self.options.numbers else None
+        for item, earlier, overlap in find_repeats(listed, pairs, groups=groups, numbers=numbers):
             reason = "repeats an earlier one" if overlap == 1 else "nearly repeats an earlier one"
-            yield Decision(listed[at], reason, float(overlap), listed[repeated].id)
+            yield Decision(item, reason, overlap, earlier.id)

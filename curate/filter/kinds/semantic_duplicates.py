@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from pydantic import Field
 
 from curate.data.cosine import find_close_pairs
-from curate.data.minhash import choose_repeats
 from curate.data.shingles import hash_shingles
 from curate.filter.base import Decision, Filter, FilterOptions, Items
+from curate.filter.repeats import find_repeats
 
 
 class SemanticDuplicatesOptions(FilterOptions):
@@ -46,11 +45,7 @@ class SemanticDuplicates(Filter):
         name = str(folder) if folder.is_dir() else self.options.embedder
         texts = [item.text for item in listed]
         pairs = find_close_pairs(CachedEmbedder(name, cache=self.cache).embed(texts), self.options.threshold)
-        number = {context: at for at, context in enumerate({item.context for item in listed})}
-        context = np.array([number[item.context] for item in listed], np.int64)
-        allowed = context[pairs.earlier] == context[pairs.later]
-        if self.options.numbers:
-            numbers = hash_shingles(texts, n=1).numbers
-            allowed &= numbers[pairs.earlier] == numbers[pairs.later]
-        for at, repeated, cosine in zip(*choose_repeats(pairs, allowed), strict=True):
-            yield Decision(listed[at], "means what an earlier one means", float(cosine), listed[repeated].id)
+        contexts = [item.context for item in listed]
+        numbers = hash_shingles(texts, n=1).numbers if self.options.numbers else None
+        for item, earlier, cosine in find_repeats(listed, pairs, groups=contexts, numbers=numbers):
+            yield Decision(item, "means what an earlier one means", cosine, earlier.id)

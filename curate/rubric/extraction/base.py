@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from curate.config.rubric_extract import RubricExtract
 from curate.engine.base import Engine
+from curate.engine.json_answer import build_object_schema
 from curate.rubric.extraction.calls import Caller
 from curate.rubric.extraction.pairs import LabelledPair, PromptCase, Reason
 from curate.rubric.extraction.proposals import Proposal
@@ -81,13 +82,3 @@ class ExtractionMethod(ABC):
 def describe_reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     """Return reasons as templates show them."""
     return [{"text": reason.text, "about": reason.about} for reason in reasons]
-
-
-def build_object_schema(properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema of an object that has just these properties."""
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }

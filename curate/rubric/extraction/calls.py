@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.core.json_text import list_texts
 from curate.core.progress import Advance
 from curate.engine.base import Choice, Choose, Engine, Failure, Generate, Generation, Sampling
 from curate.engine.delimiter import draw_delimiter
@@ -113,7 +114,7 @@ class Caller:
         name = f"{call.step}-v1"
         template = ChatTemplate.load(name, folder=self.engines.folder, where=name, shipped_in=_TEMPLATES)
         subject = content_id(*call.prompt_ids)
-        delimiter = draw_delimiter(self.engines, subject, _list_texts(call.values))
+        delimiter = draw_delimiter(self.engines, subject, list_texts(call.values))
         messages, prefill = template.render(marker=delimiter.word, **call.values)
         if call.choices and self.gives_probabilities:
             return Choose(messages=messages, choices=call.choices, prefill=prefill, delimiter=delimiter)
@@ -267,14 +268,3 @@ def _read_choices(choices: Sequence[str], text: str) -> list[float] | Failure:
     if answer not in choices:
         return Failure(f"none of {', '.join(choices)}", text)
     return [float(choice == answer) for choice in choices]
-
-
-def _list_texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _list_texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _list_texts(part)

@@ -7,10 +7,10 @@ Of each pair with reasons the model states the principles that they appeal to, e
 from __future__ import annotations
 
 from curate.engine.base import Failure
+from curate.engine.json_answer import build_object_schema
 from curate.rubric.extraction.base import (
     ExtractionContext,
     ExtractionMethod,
-    build_object_schema,
     describe_reasons,
 )
 from curate.rubric.extraction.calls import Call

@@ -192,7 +192,8 @@ class BatchedHeads:
 
     def _compute_batch_margins(self, rows: Tensor, *, dropout: float) -> Tensor:
         """Return [M, H, b]: margins of the pairs `rows`."""
-        responses = np.concatenate([self._pairs.chosen[rows], self._pairs.rejected[rows]])
+        listed = rows.numpy()  # a tensor of one row would index like a plain number
+        responses = np.concatenate([self._pairs.chosen[listed], self._pairs.rejected[listed]])
         chosen, rejected = self._compute_scores(responses, dropout).movedim(0, -1).chunk(2, dim=-1)
         return chosen - rejected
 

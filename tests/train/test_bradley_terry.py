@@ -138,3 +138,8 @@ def test_training_ends_when_held_out_loss_stops_falling() -> None:
     assert len(result.held_out_loss) < 60
     assert result.epochs[-1] == int(np.argmin(result.held_out_loss)) + 1
     assert max(result.epochs) <= len(result.held_out_loss)
+
+
+def test_a_last_batch_of_one_pair_is_trained_on() -> None:
+    items = make_items(SETTINGS.batch * 2 + 1)
+    assert np.isfinite(trained(items).held_out_loss).all()

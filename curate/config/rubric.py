@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from curate.config.rubric_extract import RubricExtract
@@ -9,8 +11,21 @@ from curate.core.section import Section
 
 
 class RubricSelection(Section):
-    """Which criteria stay: those that many random halves of the prompts pick, of a known sign."""
+    """Which criteria stay: those that many random halves of the prompts pick, or that say different things."""
 
+    method: Literal["stability", "coding-rate"] = Field(
+        "stability",
+        description="stability: criteria that many random halves of the prompts pick. coding-rate: criteria whose "
+        "sentences say different things, whatever the labels. Either way the sign of each must be known.",
+    )
+    gain: float = Field(
+        0.1, ge=0.0, description="Nats that a criterion must add to those before it, with coding-rate."
+    )
+    embedder: str | None = Field(
+        None,
+        description="Embedding model that says how alike two sentences are, with coding-rate: a folder, pypi:PACKAGE "
+        "or hub id; default: by words in common.",
+    )
     most: int = Field(15, ge=1, le=100, description="Criteria that stay at most.")
     picks: int | None = Field(
         None,

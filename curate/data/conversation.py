@@ -41,6 +41,8 @@ from curate.data.message_text import (
     get_spoken_text,
     render_extras,
     render_message,
+    render_prompt,
+    render_response,
     render_text,
 )
 from curate.data.normal_form import (
@@ -75,6 +77,8 @@ __all__ = [
     "read_messages",
     "render_extras",
     "render_message",
+    "render_prompt",
+    "render_response",
     "render_text",
     "text_answer",
     "text_message",

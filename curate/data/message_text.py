@@ -60,6 +60,40 @@ def render_message(message: Message, *, show_reasoning: bool = True, show_calls:
     return "\n\n".join(_list_sections(message, show_reasoning=show_reasoning, show_calls=show_calls))
 
 
+def render_prompt(
+    messages: Sequence[Message],
+    *,
+    tools: str | None = None,
+    show_reasoning: bool = True,
+    show_calls: bool = True,
+) -> str:
+    """Render a prompt as text: a single turn as it is, several turns with their roles, and its tools before them.
+
+    Args:
+        messages: The messages of the prompt.
+        tools: JSON text of the tools that models may call.
+        show_reasoning: Whether reasoning is rendered.
+        show_calls: Whether calls and results are rendered.
+    """
+    turns = [
+        (message, render_message(message, show_reasoning=show_reasoning, show_calls=show_calls))
+        for message in messages
+    ]
+    if len(turns) == 1 and tools is None:
+        return turns[0][1]
+    head = [] if tools is None else [f"[tools]\n{tools}"]
+    shown = (f"[{message.role}]\n{text}" for message, text in turns if text or is_text([message]))
+    return "\n\n".join([*head, *shown])
+
+
+def render_response(
+    messages: Sequence[Message], *, show_reasoning: bool = False, show_calls: bool = True
+) -> str:
+    """Render a response as text; all of it where nothing else would be left (see `render_text`)."""
+    text = render_text(messages, show_reasoning=show_reasoning, show_calls=show_calls)
+    return text if text.strip() else render_text(messages)
+
+
 def get_final_text(messages: Sequence[Message]) -> str:
     """Return the text of the assistant's last message: the answer that a trajectory comes to."""
     last = next((message for message in reversed(messages) if message.role == "assistant"), None)

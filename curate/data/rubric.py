@@ -211,18 +211,3 @@ def build_rubric_row(rubric: Rubric, *, origin: str, run_id: str, details: str =
         details=details,
         run_id=run_id,
     )
-
-
-def read_rubric_row(row: RubricRow) -> Rubric:
-    """Return the rubric of a row of the table `rubrics`."""
-    return Rubric(
-        name=row.name,
-        version=row.version,
-        about=row.about,
-        aspect=row.aspect,
-        prompt_id=row.prompt_id,
-        sources=row.sources,
-        criteria=tuple(
-            Criterion(**criterion.model_dump(exclude={"criterion_id"})) for criterion in row.criteria
-        ),
-    )

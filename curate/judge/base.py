@@ -44,6 +44,7 @@ from curate.data.conversation import (
     get_spoken_text,
     is_plain,
     is_text,
+    render_response,
     text_answer,
 )
 from curate.data.rubric import Rubric
@@ -55,7 +56,6 @@ from curate.judge.trajectory import (
     TextView,
     render_question,
     render_request,
-    render_response,
 )
 from curate.records import Form, Outcome, Shown, plain_text
 
@@ -217,6 +217,15 @@ class Question:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AspectRating:
+    """A rating of one response in one aspect, beside that of the response as a whole."""
+
+    aspect: str
+    score: float
+    score_sd: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A judge's answer to a question. It names the responses a and b of the question, not the positions shown.
@@ -238,6 +247,7 @@ class Answer:
         permanent: The question fails each time, so it is not asked again.
         verdicts: What was said now of single criteria; they become rows of `criterion_verdicts`.
         rubric: The rubric that the judge went by; it becomes a row of `rubrics`.
+        aspects: Ratings of one response in single aspects; each becomes a judgment about that aspect.
     """
 
     outcome: Outcome
@@ -253,6 +263,7 @@ class Answer:
     permanent: bool = False
     verdicts: tuple[CriterionAnswer, ...] = ()
     rubric: Rubric | None = None
+    aspects: tuple[AspectRating, ...] = ()
 
 
 def from_margin(margin: float, *, tie: float = 0.0) -> Answer:

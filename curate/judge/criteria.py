@@ -9,25 +9,39 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from curate.core.identity import content_id
 from curate.data.rubric import Criterion
-from curate.engine.base import Choice, Choose, Engine, Failure, Generate, Generation, Sampling
+from curate.engine.base import (
+    Chat,
+    Choice,
+    Choose,
+    Delimiter,
+    Engine,
+    Failure,
+    Generate,
+    Generation,
+    Sampling,
+    fill_slots,
+)
 from curate.engine.delimiter import draw_delimiter
 from curate.engine.json_answer import build_object_schema, parse_json_object
 from curate.engine.registry import Engines
 from curate.engine.template import ChatTemplate
 from curate.judge.base import Question
 from curate.judge.criterion_answer import CriterionAnswer, VerdictOutcome
+from curate.judge.media_marks import MediaMarks, UnreadableMediumError
 from curate.judge.trajectory import JudgedTexts
 from curate.records import verdict_id
 
 _ANSWERS = ("Yes", "No")
 _LONGEST_REASON = 200  # characters; a bound that the schema sets, so that no reason eats the verdict after it
 _DIGITS = 6
+_Request = TypeVar("_Request")
+_Reply = TypeVar("_Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,8 @@ class CriteriaAsker:
         reference: Show the prompt's reference answer.
         max_tokens: Longest JSON.
         min_mass: Least probability of Yes and No together.
-        view: What identifies the view of trajectories.
+        view: What identifies the view of trajectories, and of images and videos.
+        marks: Images and videos of the texts, where the engine reads images.
     """
 
     annotator: str
@@ -74,6 +89,7 @@ class CriteriaAsker:
     max_tokens: int = 1024
     min_mass: float = 0.01
     view: Sequence[object] = ()
+    marks: MediaMarks | None = None
 
     def identify_asking(self) -> list[object]:
         """Return all that can change a verdict, but for the criteria and the response."""
@@ -107,15 +123,22 @@ class CriteriaAsker:
 
     def ask(self, batches: Sequence[CriteriaBatch]) -> list[list[CriterionAnswer]]:
         """Return the verdicts of each batch, in the order of its criteria."""
-        if not batches:
-            return []
         if self.by_probability:
-            choices = self.engine.choose([self._build_choose(batch) for batch in batches])
-            return [
-                [self._read_choice(batch, choice)] for batch, choice in zip(batches, choices, strict=True)
-            ]
-        outputs = self.engine.generate([self._build_generate(batch) for batch in batches])
-        return [self._read_json(batch, output) for batch, output in zip(batches, outputs, strict=True)]
+            chosen = self._send(batches, self._build_choose, self.engine.choose)
+            return [[self._read_choice(batch, choice)] for batch, choice in zip(batches, chosen, strict=True)]
+        written = self._send(batches, self._build_generate, self.engine.generate)
+        return [self._read_json(batch, output) for batch, output in zip(batches, written, strict=True)]
+
+    def _send(
+        self,
+        batches: Sequence[CriteriaBatch],
+        build: Callable[[CriteriaBatch], _Request | Failure],
+        ask: Callable[[Sequence[_Request]], Sequence[_Reply | Failure]],
+    ) -> list[_Reply | Failure]:
+        """Ask about the batches whose images and videos can be read; the others are failures."""
+        requests = [build(batch) for batch in batches]
+        sent = [request for request in requests if not isinstance(request, Failure)]
+        return list(fill_slots(requests, ask(sent) if sent else []))
 
     def _make_revision(self, batch: CriteriaBatch) -> str:
         others = [criterion.criterion_id for criterion in batch.criteria] if len(batch.criteria) > 1 else []
@@ -123,13 +146,19 @@ class CriteriaAsker:
 
     # Requests --------------------------------------------------------------------------------------------
 
-    def _build_choose(self, batch: CriteriaBatch) -> Choose:
-        messages, prefill, delimiter = self._render(batch)
+    def _build_choose(self, batch: CriteriaBatch) -> Choose | Failure:
+        rendered = self._render(batch)
+        if isinstance(rendered, Failure):
+            return rendered
+        messages, prefill, delimiter = rendered
         return Choose(messages=messages, choices=_ANSWERS, prefill=prefill, delimiter=delimiter)
 
-    def _build_generate(self, batch: CriteriaBatch) -> Generate:
+    def _build_generate(self, batch: CriteriaBatch) -> Generate | Failure:
         example = {key: self._make_example() for key in _number(batch.criteria)[:2]}
-        messages, prefill, delimiter = self._render(batch, example=json.dumps(example))
+        rendered = self._render(batch, example=json.dumps(example))
+        if isinstance(rendered, Failure):
+            return rendered
+        messages, prefill, delimiter = rendered
         schema = (
             json.dumps(self.build_schema(batch.criteria)) if "schema" in self.engine.capabilities else None
         )
@@ -152,7 +181,7 @@ class CriteriaAsker:
             verdict = build_object_schema({"because": because, "met": verdict})
         return build_object_schema(dict.fromkeys(_number(criteria), verdict))
 
-    def _render(self, batch: CriteriaBatch, *, example: str = "") -> Any:
+    def _render(self, batch: CriteriaBatch, *, example: str = "") -> tuple[Chat, str, Delimiter] | Failure:
         item, (answer,) = batch.question.item, batch.texts.responses
         reference = item.reference if self.reference else None
         shown = [text for criterion in batch.criteria for text in (criterion.text, *criterion.examples)]
@@ -168,7 +197,10 @@ class CriteriaAsker:
             example=example,
             reasons=self.reasons,
         )
-        return messages, prefill, delimiter
+        try:
+            return messages if self.marks is None else self.marks.restore(messages), prefill, delimiter
+        except UnreadableMediumError as error:
+            return error.failure
 
     # Answers ---------------------------------------------------------------------------------------------
 

@@ -45,6 +45,32 @@ def build_judgment_rows(
     return build_judgment_table(statements, run_id=run_id)
 
 
+def build_aspect_rows(
+    configured: ConfiguredJudge,
+    pending: Sequence[PendingQuestion],
+    answers: Sequence[Answer],
+    *,
+    run_id: str,
+) -> pa.Table:
+    """Build a row of `judgments` for each rating in one aspect; tokens and time stand with the response's own rating.
+
+    Args:
+        configured: The judge.
+        pending: The questions that it was asked.
+        answers: Its answers, in the same order.
+        run_id: Id of the run.
+    """
+    statements = [
+        make_statement(configured, question.question, answer)._replace(
+            aspect=rating.aspect, score=rating.score, score_sd=rating.score_sd,
+            rationale=None, raw=None, tokens_in=0, tokens_out=0,
+        )
+        for question, answer in zip(pending, answers, strict=True)
+        for rating in answer.aspects
+    ]  # fmt: skip
+    return build_judgment_table(statements, run_id=run_id)
+
+
 def build_verdict_rows(
     configured: ConfiguredJudge,
     pending: Sequence[PendingQuestion],

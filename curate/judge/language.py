@@ -25,10 +25,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
-from curate.data.conversation import Conversation, has_media
+from curate.data.conversation import Conversation
 from curate.data.rubric import Rubric
 from curate.data.rubric_text import format_criteria
-from curate.data.video import FrameSampling
 from curate.engine.base import (
     Chat,
     Delimiter,
@@ -52,13 +51,19 @@ from curate.judge.base import (
     fail,
 )
 from curate.judge.examples import Example, Examples, ExamplesOptions
-from curate.judge.media_marks import MediaMarks, UnreadableMediumError
+from curate.judge.media_marks import (
+    DEAF,
+    MediaMarks,
+    UnreadableMediumError,
+    has_sound,
+    identify_seeing,
+    render_marked_texts,
+)
 from curate.judge.rubric_source import RubricChoice, RubricSource
-from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_question, render_request
-from curate.judge.view_options import ViewOptions
+from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_request
+from curate.judge.view_options import SeeingOptions
 from curate.records import plain_text
 
-_MEDIA_VERSION = 1  # counts changes of how images and videos are shown
 ALIKE = "the responses differ only in what the judge is not shown"
 _REMEMBERED = 4096  # prompts whose criteria stay in memory, for judges that return to a prompt
 DUMMY_ITEM = PromptItem(
@@ -66,7 +71,7 @@ DUMMY_ITEM = PromptItem(
 )
 
 
-class LanguageOptions(ViewOptions):
+class LanguageOptions(SeeingOptions):
     """Options of a judge that is a language model."""
 
     engine: str = Field(description="Name of an engine.")
@@ -98,15 +103,6 @@ class LanguageOptions(ViewOptions):
         description="Sampling temperature of text written per question; default: 0, or 0.7 with several samples.",
     )
     min_mass: float = Field(0.01, ge=0.0, le=1.0, description="Least probability of the verdicts together.")
-    frames: int = Field(
-        8,
-        ge=1,
-        le=256,
-        description="Frames of a video that an engine with images is shown; with `fps`, the most.",
-    )
-    fps: float | None = Field(
-        None, gt=0.0, description="Frames of a video a second; default: `frames` evenly spaced."
-    )
 
     @property
     def effective_temperature(self) -> float:
@@ -194,7 +190,7 @@ class LanguageJudge(Judge):
             where = f"{self._where}.examples"
             self._examples = Examples.load(options.examples, engines, where=where, view=options.view)
         self._preambles: dict[str, Preamble] = {}
-        self._marks = MediaMarks(engines.images, FrameSampling(options.frames, options.fps))
+        self._marks = MediaMarks(engines.images, options.sampling)
         if options.reasoning and not self.template.verdict:
             raise CurateError(
                 f"`{self._where}` has `reasoning: true`, but its template {options.template!r} has no block "
@@ -227,13 +223,10 @@ class LanguageJudge(Judge):
 
         A judge that sees has marks in the places of images and videos.
         """
-        item, conversations = question.item, [candidate.conversation for candidate in question.asked]
-        if not self.sees_images or not any(map(has_media, (item.messages, *conversations))):
-            return item.render_texts(question.asked, self.options.view)
-        responses = [self._marks.mark(candidate.messages) for candidate in question.asked]
-        return render_question(
-            self._marks.mark(item.messages), responses, self.options.view, tools=item.tools
-        )
+        view = self.options.view
+        if not self.sees_images:
+            return question.item.render_texts(question.asked, view)
+        return render_marked_texts(question.item, question.asked, view, self._marks)
 
     def _read_request(self, item: PromptItem) -> str:
         messages: Conversation = self._marks.mark(item.messages) if self.sees_images else item.messages
@@ -257,7 +250,7 @@ class LanguageJudge(Judge):
             *texts,
             self.options.effective_temperature,
             *examples,
-            *(("media", _MEDIA_VERSION, self.options.frames, self.options.fps) if self.sees_images else ()),
+            *(identify_seeing(self.options.sampling) if self.sees_images else ()),
             *([] if self.options.rubric is None else self._rubrics.identity),
         )
 
@@ -289,8 +282,8 @@ class LanguageJudge(Judge):
             preamble = preambles[prompt_id]
             if self.options.reference == "required" and not question.item.reference:
                 prompts.append(abstain("the prompt has no reference"))
-            elif _has_sound(question):
-                prompts.append(abstain("the judge hears nothing, and the prompt or a response holds audio"))
+            elif has_sound(question):
+                prompts.append(abstain(DEAF))
             elif self.read_texts(question).are_alike:
                 prompts.append(abstain(ALIKE))
             elif isinstance(preamble, Failure):
@@ -448,11 +441,6 @@ class LanguageJudge(Judge):
             )
         sent = [request for request in requests if isinstance(request, Generate)]
         return list(fill_slots(requests, self.engine.generate(sent)))
-
-
-def _has_sound(question: Question) -> bool:
-    messages = [*question.item.messages, *(m for candidate in question.asked for m in candidate.conversation)]
-    return any(part.type == "audio" for message in messages for part in message.content)
 
 
 def _get_text(written: Generation | Failure | None) -> str | None:

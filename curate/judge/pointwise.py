@@ -10,7 +10,8 @@
 The rating is the expectation over the probabilities of all points of the scale, and `score_sd` its standard deviation:
 a model that hesitates between 2 and 4 says so (as ordinal probabilistic reward models do, OPRM). `raw` keeps the
 distribution. With `aspects`, one call gives a whole number for each as JSON, where the engine can be held to a schema
-(then no `score_sd`); else each aspect is a question of its own, with a distribution. The score is their mean.
+(then no `score_sd`); else each aspect is a question of its own, with a distribution. The score is their mean, and each
+aspect's rating is a judgment about that aspect too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from pydantic import Field, field_validator, model_validator
 
 from curate.engine.base import Choice, Choose, Failure, Generate, Generation
 from curate.engine.json_answer import build_object_schema, parse_json_object
-from curate.judge.base import Answer, PromptItem, Question, ask_each_response, fail, from_rating
+from curate.judge.base import (
+    Answer,
+    AspectRating,
+    PromptItem,
+    Question,
+    ask_each_response,
+    fail,
+    from_rating,
+)
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
 
@@ -55,6 +64,8 @@ class PointwiseOptions(LanguageOptions):
     def _one_way(self) -> Self:
         if self.binary and self.aspects:
             raise ValueError("either `binary` or `aspects`")
+        if not all(name.strip() for name in self.aspects):
+            raise ValueError("an aspect needs a name")
         return self
 
 
@@ -188,7 +199,9 @@ class Pointwise(LanguageJudge):
         ):
             wanted = f"a whole number from {low} to {high} for each of {', '.join(self.options.aspects)}"
             return fail(Failure(f"the JSON does not hold {wanted}", text), **fields)
-        return from_rating(sum(value.values()) / len(value), raw=json.dumps(value), **fields)
+        ratings = tuple(AspectRating(name, float(value[name])) for name in self.options.aspects)
+        mean = sum(value.values()) / len(value)
+        return from_rating(mean, raw=json.dumps(value), aspects=ratings, **fields)
 
     def _ask_one_by_one(self, prompts: Sequence[JudgePrompt]) -> list[Answer]:
         """Ask each aspect as a choice of its own, for an engine that does not follow a schema."""
@@ -213,5 +226,8 @@ class Pointwise(LanguageJudge):
             sum(mean for mean, _, _ in moments) / len(moments),
             sd=sd,
             raw=json.dumps(raw),
+            aspects=tuple(
+                AspectRating(name, mean, sd) for name, (mean, sd, _) in zip(choices, moments, strict=True)
+            ),
             **prompt.make_answer_fields(*tokens),
         )

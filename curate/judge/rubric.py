@@ -8,7 +8,9 @@ One judgment per response: `score` is the weighted share of satisfied criteria (
 where the engine gives probabilities, so that two responses make a vote with a probability; `raw` has the criteria one
 by one. Each verdict is a row of `criterion_verdicts` too. A verdict depends on the criterion's sentence and not on the
 rubric around it: with a rubric that was edited, the judge's revision is another, and the judge asks about the criteria
-that are new. One criterion without a verdict makes a failed judgment, never a score without it.
+that are new. One criterion without a verdict makes a failed judgment, never a score without it. Where the engine reads
+images, those of the prompt and the response stand in the question, and a video as some of its frames; features measure
+the words alone.
 """
 
 from __future__ import annotations
@@ -42,13 +44,14 @@ from curate.judge.base import (
 )
 from curate.judge.criteria import CriteriaAsker, CriteriaBatch
 from curate.judge.criterion_answer import MEASURED, CriterionAnswer, VerdictOutcome
+from curate.judge.media_marks import DEAF, MediaMarks, has_sound, identify_seeing, render_marked_texts
 from curate.judge.registry import judge_kind
 from curate.judge.rubric_source import RubricChoice, RubricSource
-from curate.judge.view_options import ViewOptions
+from curate.judge.view_options import SeeingOptions
 from curate.records import verdict_id
 
 
-class RubricOptions(ViewOptions):
+class RubricOptions(SeeingOptions):
     """Options of a judge by a rubric."""
 
     rubric: RubricChoice = Field(
@@ -98,6 +101,7 @@ class RubricJudge(Judge):
         if options.engine is None and (sentences or self._source.meta):
             what = f"the criterion {sentences[0]!r}" if sentences else "criteria of prompts"
             raise CurateError(f"`{where}` needs an `engine`, since {what} is read by a model.")
+        self._marks = MediaMarks(engines.images, options.sampling)
         self._features: dict[str, tuple[Feature, str]] = {}
         for rubric in self._source.rubrics:
             self._open_features(rubric)
@@ -112,7 +116,7 @@ class RubricJudge(Judge):
             options.ask == "auto" and not options.reasons and "choose" in engine.capabilities
         )
         engines.get(name, where=f"{where}.engine", needs="choose" if by_probability else "generate")
-        view = options.view
+        view, sees = options.view, "images" in engine.capabilities
         return CriteriaAsker(
             annotator=options.name,
             engine=engine,
@@ -125,7 +129,11 @@ class RubricJudge(Judge):
             reference=options.reference,
             max_tokens=options.max_tokens,
             min_mass=options.min_mass,
-            view=(view.show_reasoning, view.show_calls, view.whole),
+            view=(
+                *(view.show_reasoning, view.show_calls, view.whole),
+                *(identify_seeing(options.sampling) if sees else ()),
+            ),
+            marks=self._marks if sees else None,
         )
 
     def _open_features(self, rubric: Rubric) -> None:
@@ -145,12 +153,22 @@ class RubricJudge(Judge):
     def non_identity_options(self) -> frozenset[str]:
         """Return the options whose meaning is in `identity`; `batch` changes nothing where each criterion is alone."""
         alone = {"batch"} if self._asker is None or self._asker.by_probability else set()
-        return frozenset({"rubric", "template", "ask", *alone})
+        return frozenset({"rubric", "template", "ask", "frames", "fps", *alone})
+
+    @property
+    def sees_images(self) -> bool:
+        return self._asker is not None and self._asker.marks is not None
 
     def questions(self, item: PromptItem) -> Iterator[Question]:
         return ask_each_response(item)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        self._marks.clear()
+        heard = [question for question in questions if not has_sound(question)]
+        answers = iter(self._hold_against_criteria(heard))
+        return [abstain(DEAF) if has_sound(question) else next(answers) for question in questions]
+
+    def _hold_against_criteria(self, questions: Sequence[Question]) -> Sequence[Answer]:
         rubrics = [self._source.find_rubric(question.item) for question in questions]
         measured = {
             number: self._measure_features(question, rubric)
@@ -180,7 +198,11 @@ class RubricJudge(Judge):
     def _cut_batches(self, question: Question, rubric: Rubric) -> Iterator[CriteriaBatch]:
         sentences = [criterion for criterion in rubric.criteria if criterion.kind != "feature"]
         if self._asker is not None and sentences:
-            texts = question.item.render_texts(question.asked, self.options.view)
+            texts = (
+                render_marked_texts(question.item, question.asked, self.options.view, self._marks)
+                if self.sees_images
+                else question.item.render_texts(question.asked, self.options.view)
+            )
             yield from self._asker.cut_batches(question, texts, sentences)
 
     def _measure_features(self, question: Question, rubric: Rubric) -> list[CriterionAnswer]:

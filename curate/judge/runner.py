@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
 from curate.judge.configured import ConfiguredJudge, Panel
-from curate.judge.judgment_rows import build_judgment_rows, build_rubric_rows, build_verdict_rows
+from curate.judge.judgment_rows import (
+    build_aspect_rows,
+    build_judgment_rows,
+    build_rubric_rows,
+    build_verdict_rows,
+)
 from curate.judge.plan import WorkChunk
 from curate.judge.reader import ChunkReader
 from curate.judge.validity import check_answer
@@ -50,6 +55,8 @@ def answer_chunk(
         others["criterion_verdicts"] = build_verdict_rows(
             configured, pending, answers, run_id=run_id, seconds=seconds
         )
+    if any(answer.aspects for answer in answers):
+        others["judgments"] = build_aspect_rows(configured, pending, answers, run_id=run_id)
     if any(answer.rubric is not None for answer in answers):
         others["rubrics"] = build_rubric_rows(configured, answers, run_id=run_id)
     return AnsweredChunk(configured, work, rows, others)

@@ -24,10 +24,10 @@ from curate.data.conversation import (
     escape_content,
     is_plain,
     is_text,
-    render_message,
-    render_text,
+    render_prompt,
+    render_response,
 )
-from curate.records import Message, plain_text
+from curate.records import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +57,17 @@ class JudgedTexts:
 DEFAULT_VIEW = TextView()
 
 
-def render_response(messages: Conversation, view: TextView = DEFAULT_VIEW) -> str:
-    """Render a response as text; all of it where the view would leave nothing."""
-    text = render_text(messages, show_reasoning=view.show_reasoning, show_calls=view.show_calls)
-    return text if text.strip() else render_text(messages)
-
-
 def render_request(messages: Conversation, view: TextView = DEFAULT_VIEW, *, tools: str | None = None) -> str:
-    """Render a prompt as text: a single turn as it is, several turns with their roles, and its tools before them.
+    """Render a prompt as text, as far as a view shows it (see `render_prompt`).
 
     Args:
         messages: The prompt, and what all responses begin with.
         view: What is shown of it.
         tools: JSON text of the tools that models may call.
     """
-    turns = [(message, _render_turn(message, view)) for message in messages]
-    if len(turns) == 1 and tools is None:
-        return turns[0][1]
-    head = [] if tools is None else [f"[tools]\n{tools}"]
-    shown = (f"[{message.role}]\n{text}" for message, text in turns if text or is_text([message]))
-    return "\n\n".join([*head, *shown])
+    return render_prompt(
+        messages, tools=tools, show_reasoning=view.show_reasoning, show_calls=view.show_calls
+    )
 
 
 def render_question(
@@ -103,8 +94,4 @@ def _render_rest(rest: Conversation, view: TextView, *, has_tags: bool) -> str:
     """Render a response; where tags mean something, a plain text must not forge them either."""
     if has_tags and is_plain(rest):
         return plain_text(escape_content(rest[0]).content)
-    return render_response(rest, view)
-
-
-def _render_turn(message: Message, view: TextView) -> str:
-    return render_message(message, show_reasoning=view.show_reasoning, show_calls=view.show_calls)
+    return render_response(rest, show_reasoning=view.show_reasoning, show_calls=view.show_calls)

@@ -1,9 +1,10 @@
-"""Options of judges that read text: what they are shown of trajectories (see `trajectory.py`)."""
+"""Options of judges that read text, and pictures: what they are shown of trajectories (see `trajectory.py`)."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from curate.data.video import FrameSampling
 from curate.judge.base import JudgeOptions
 from curate.judge.trajectory import TextView
 
@@ -33,3 +34,22 @@ class ViewOptions(JudgeOptions):
         """List the options of the view at their defaults: revisions of before do not have them."""
         names = TextView.__dataclass_fields__
         return frozenset(name for name in names if getattr(self, name) == getattr(_DEFAULTS, name))
+
+
+class SeeingOptions(ViewOptions):
+    """Options of a judge that is shown images and videos, where its engine reads images."""
+
+    frames: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Frames of a video that an engine with images is shown; with `fps`, the most.",
+    )
+    fps: float | None = Field(
+        None, gt=0.0, description="Frames of a video a second; default: `frames` evenly spaced."
+    )
+
+    @property
+    def sampling(self) -> FrameSampling:
+        """Frames of a video that are shown."""
+        return FrameSampling(self.frames, self.fps)

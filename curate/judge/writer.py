@@ -19,7 +19,7 @@ from curate.judge.plan import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
 _MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
-_IDS = {"criterion_verdicts": "verdict_id", "rubrics": "revision"}
+_IDS = {"judgments": "judgment_id", "criterion_verdicts": "verdict_id", "rubrics": "revision"}
 _COMMIT_INTERVAL = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
@@ -31,7 +31,7 @@ class AnsweredChunk:
         configured: The judge.
         work: The chunk.
         rows: Rows of the table `judgments`.
-        others: Rows of `criterion_verdicts` and `rubrics`, of judges by rubrics.
+        others: Rows of `criterion_verdicts` and `rubrics`, of judges by rubrics; of `judgments`, about single aspects.
     """
 
     configured: ConfiguredJudge

@@ -14,6 +14,7 @@ from curate.data.features import LENGTH, SURFACE, Family
 from curate.data.rubric import Criterion, Rubric
 from curate.rubric.labelled import LabelledPairs
 from curate.rubric.measure import NamedFeature, measure_features, subtract_pairs
+from curate.rubric.redundancy import Embed, compare_words
 from curate.rubric.selection import (
     PairMatrix,
     Selection,
@@ -84,7 +85,8 @@ class FeatureReport:
     `accuracy`: what decides → share of held-out pairs that it gets right: `criteria` (the selected ones), `surface`
     (selected among length and format), `content` (selected among all others), `length` (its better direction),
     `longer` (the longer response) and `tempting` (the longer, better formatted one). `gain`: that of `criteria` over
-    `length` and over `surface`, on the same pairs.
+    `length` and over `surface`, on the same pairs. `rows`: the pairs as rows of differences. `margin`: float64[n],
+    log-odds of each pair by criteria that were selected and weighed without its prompt.
     """
 
     pairs: int
@@ -95,6 +97,8 @@ class FeatureReport:
     evidence: tuple[FeatureEvidence, ...]
     accuracy: dict[str, MeanEstimate]
     gain: dict[str, MeanEstimate]
+    rows: PairMatrix
+    margin: Float64
 
     @property
     def selected(self) -> tuple[FeatureEvidence, ...]:
@@ -107,6 +111,7 @@ def report_features(
     features: Sequence[NamedFeature],
     options: SelectionOptions | None = None,
     *,
+    embed: Embed | None = None,
     track: Track = no_progress,
 ) -> FeatureReport:
     """Measure features, select those that say which response is better, and hold them against length.
@@ -115,14 +120,19 @@ def report_features(
         pairs: Labelled pairs, at least one.
         features: Features to choose from; `length` is measured in any case.
         options: How criteria are selected; default: as `SelectionOptions` says.
+        embed: Says how alike sentences are, where they are selected by coding rate; default: words in common.
         track: Shows progress.
     """
     chosen_options = options or SelectionOptions()
     differences = subtract_pairs(pairs, measure_features(pairs, features, track=track))
-    matrix = build_matrix(pairs, differences)
+    likeness = None
+    if chosen_options.method == "coding-rate":
+        likeness = compare_words([named.feature.sentence for named in features], embed)
+    matrix = build_matrix(pairs, differences, likeness)
     selection = select_criteria(matrix, chosen_options)
     longer = pairs.lengths[pairs.chosen] - pairs.lengths[pairs.rejected]
-    accuracy, gain = _measure_accuracy(matrix, features, longer, chosen_options)
+    margin = predict_held_out(matrix, chosen_options)
+    accuracy, gain = _measure_accuracy(matrix, margin, features, longer, chosen_options)
     decided = pairs.p_chosen != 0.5
     return FeatureReport(
         pairs=len(pairs),
@@ -133,13 +143,15 @@ def report_features(
         evidence=_gather_evidence(matrix, selection, features, longer),
         accuracy=accuracy,
         gain=gain,
+        rows=matrix,
+        margin=margin,
     )
 
 
-def build_matrix(pairs: LabelledPairs, differences: Float64) -> PairMatrix:
+def build_matrix(pairs: LabelledPairs, differences: Float64, likeness: Float64 | None = None) -> PairMatrix:
     """Return the pairs as rows of differences; with few prompts, every pair is drawn by itself."""
     cluster = pairs.prompt if _has_prompts(pairs) else np.arange(len(pairs), dtype=np.int64)
-    return PairMatrix(differences, pairs.p_chosen, pairs.weight, cluster)
+    return PairMatrix(differences, pairs.p_chosen, pairs.weight, cluster, likeness)
 
 
 def build_rubric(report: FeatureReport, *, name: str, source: str, about: str | None = None) -> Rubric | None:
@@ -198,7 +210,11 @@ def _make_slug(name: str) -> str:
 
 
 def _measure_accuracy(
-    matrix: PairMatrix, features: Sequence[NamedFeature], longer: Float64, options: SelectionOptions
+    matrix: PairMatrix,
+    margin: Float64,
+    features: Sequence[NamedFeature],
+    longer: Float64,
+    options: SelectionOptions,
 ) -> tuple[dict[str, MeanEstimate], dict[str, MeanEstimate]]:
     """Measure what each way to decide gets right on pairs whose prompts it has not seen."""
     is_surface = np.array([named.feature.family in SURFACE for named in features], np.bool_)
@@ -206,7 +222,7 @@ def _measure_accuracy(
     scale = np.sqrt((np.nan_to_num(matrix.differences) ** 2).mean(axis=0))
     scale[scale == 0.0] = 1.0
     margins = {
-        "criteria": predict_held_out(matrix, options),
+        "criteria": margin,
         "surface": predict_held_out(matrix.take_columns(is_surface), options),
         "content": predict_held_out(matrix.take_columns(~is_surface), options),
         "length": _predict_by_length(matrix, longer, options),
@@ -218,7 +234,7 @@ def _measure_accuracy(
         return {}, {}
     sign = np.sign(matrix.p_chosen[decided] - 0.5)
     cluster = matrix.cluster[decided]
-    credit = {name: credit_pairs(margin[decided] * sign) for name, margin in margins.items()}
+    credit = {name: credit_pairs(values[decided] * sign) for name, values in margins.items()}
     accuracy = {
         name: estimate_mean(values, cluster, resamples=options.resamples) for name, values in credit.items()
     }

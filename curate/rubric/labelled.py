@@ -13,7 +13,7 @@ from curate.config.project import load_config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
-from curate.data.conversation import get_spoken_text, load_messages
+from curate.data.conversation import Conversation, get_spoken_text, load_messages
 from curate.data.preference_pairs import PreferencePairs, get_question, read_pairs
 from curate.lake.lake import Lake
 
@@ -37,6 +37,9 @@ class LabelledPairs:
     | `p_chosen`           | float64[n] | probability that the chosen one is better; ½: a tie |
     | `weight`             | float64[n] | what the pair counts |
     | `dropped`            | dict       | rows that are no usable pair: reason → number |
+    | `contexts`           | tuple[P]   | the conversation of each prompt; (): its text alone is known |
+    | `conversations`      | tuple[R]   | the messages of each response; (): its text alone is known |
+    | `tools`              | tuple[P]   | JSON text of the tools of each prompt, or None; (): there are none |
     """
 
     prompt_ids: tuple[str, ...]
@@ -50,6 +53,9 @@ class LabelledPairs:
     p_chosen: Float64
     weight: Float64
     dropped: dict[str, int]
+    contexts: tuple[Conversation, ...] = ()
+    conversations: tuple[Conversation, ...] = ()
+    tools: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -136,41 +142,49 @@ def convert_pairs(pairs: PreferencePairs) -> LabelledPairs:
         p_chosen=pairs.p_chosen,
         weight=pairs.weight,
         dropped=pairs.dropped,
+        contexts=pairs.contexts,
+        conversations=pairs.responses,
+        tools=pairs.tools,
     )
 
 
 def read_labels(lake: Lake, *, people: bool = False) -> LabelledPairs:
     """Read the decided labels of a lake's final set; `people`: only those that people gave."""
-    prompts: dict[str, tuple[int, str, str | None]] = {}
-    responses: dict[str, tuple[int, str, int]] = {}
+    prompts: dict[str, tuple[int, Conversation, str | None, str | None]] = {}
+    responses: dict[str, tuple[int, Conversation, int]] = {}
     rows: list[tuple[int, int, float]] = []
 
     def add_response(row: dict[str, Any], side: str, prompt: int) -> int:
         identity = row[f"{side}_id"]
         if identity not in responses:
-            text = get_spoken_text(load_messages(row[side]))
-            responses[identity] = len(responses), text, prompt
+            responses[identity] = len(responses), load_messages(row[side]), prompt
         return responses[identity][0]
 
     for batch in lake.batches(read_query("rubric_pairs"), [people]):
         for row in batch.to_pylist():
             if row["prompt_id"] not in prompts:
-                question = get_question(load_messages(row["prompt"]))
-                prompts[row["prompt_id"]] = len(prompts), question, row["reference"]
+                prompts[row["prompt_id"]] = (
+                    len(prompts), load_messages(row["prompt"]), row["reference"], row["tools"],
+                )  # fmt: skip
             prompt = prompts[row["prompt_id"]][0]
             chosen, rejected = (add_response(row, side, prompt) for side in ("chosen", "rejected"))
             rows.append((chosen, rejected, row["p_chosen"]))
     table = np.array(rows, np.float64).reshape(-1, 3)
+    contexts = tuple(messages for _, messages, _, _ in prompts.values())
+    conversations = tuple(messages for _, messages, _ in responses.values())
     return LabelledPairs(
         prompt_ids=tuple(prompts),
-        prompts=tuple(question for _, question, _ in prompts.values()),
-        references=tuple(reference for _, _, reference in prompts.values()),
+        prompts=tuple(map(get_question, contexts)),
+        references=tuple(reference for _, _, reference, _ in prompts.values()),
         response_ids=tuple(responses),
-        responses=tuple(text for _, text, _ in responses.values()),
+        responses=tuple(map(get_spoken_text, conversations)),
         prompt_of=np.array([prompt for _, _, prompt in responses.values()], np.int64),
         chosen=table[:, 0].astype(np.int64),
         rejected=table[:, 1].astype(np.int64),
         p_chosen=table[:, 2],
         weight=np.ones(len(table)),
         dropped={},
+        contexts=contexts,
+        conversations=conversations,
+        tools=tuple(tools for _, _, _, tools in prompts.values()),
     )

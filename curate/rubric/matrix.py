@@ -50,16 +50,6 @@ class CriterionMatrix:
         sign = np.sign(self.pairs.p_chosen - 0.5)
         return np.asarray(np.nan_to_num(self.differences) * sign[:, None], np.float64)
 
-    def take_criteria(self, columns: Sequence[int]) -> CriterionMatrix:
-        """Return the same pairs with some of the criteria."""
-        return CriterionMatrix(
-            pairs=self.pairs,
-            criteria=tuple(self.criteria[column] for column in columns),
-            differences=self.differences[:, list(columns)],
-            failed=self.failed,
-            people=self.people,
-        )
-
 
 def subtract_verdicts(
     pairs: LabelledPairs, criteria: Sequence[Criterion], satisfied: Mapping[tuple[str, str], float]

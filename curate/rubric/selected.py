@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.data.rubric import Criterion, Rubric
 from curate.rubric.matrix import CriterionMatrix
+from curate.rubric.redundancy import Embed, compare_words
 from curate.rubric.selection import SelectionOptions, predict_held_out, select_criteria
 from curate.rubric.verification import RubricCheck
 from curate.rubric.wording import format_estimate
@@ -32,7 +34,8 @@ class SelectedRubric:
     """A rubric of the few criteria that predict; `rubric` is None where nothing was selected.
 
     `accuracy`: share of pairs that are right, of `criteria` (selected and weighed without the prompts that they are
-    measured on) and of `longer` (length, in the direction that is better here).
+    measured on) and of `longer` (length, in the direction that is better here). `margin`: float64[n], log-odds of each
+    pair by criteria that were selected and weighed without its prompt.
     """
 
     pairs: int
@@ -42,6 +45,7 @@ class SelectedRubric:
     gain: MeanEstimate
     findings: tuple[str, ...]
     rubric: Rubric | None
+    margin: NDArray[np.float64]
 
 
 def keep_criteria(matrix: CriterionMatrix, check: RubricCheck, *, name: str, source: str) -> Rubric | None:
@@ -55,7 +59,12 @@ def keep_criteria(matrix: CriterionMatrix, check: RubricCheck, *, name: str, sou
 
 
 def select_rubric_criteria(
-    matrix: CriterionMatrix, options: SelectionOptions, *, name: str, source: str
+    matrix: CriterionMatrix,
+    options: SelectionOptions,
+    *,
+    name: str,
+    source: str,
+    embed: Embed | None = None,
 ) -> SelectedRubric:
     """Select the few criteria that together say which response is better.
 
@@ -64,16 +73,20 @@ def select_rubric_criteria(
         options: How many, and how sure.
         name: Name of the rubric.
         source: Where labels and verdicts come from.
+        embed: Says how alike sentences are, where they are selected by coding rate; default: words in common.
     """
     rows = matrix.rows
+    if options.method == "coding-rate":
+        rows = replace(rows, likeness=compare_words([one.text for one in matrix.criteria], embed))
     selection = select_criteria(rows, options)
+    margin = predict_held_out(rows, options)
     decided = rows.p_chosen != 0.5
     sign = np.sign(rows.p_chosen - 0.5)[decided]
     longer = matrix.longer[decided] * sign
     if longer.size and credit_pairs(longer).mean() < 0.5:
         longer = -longer
     credit = {
-        "criteria": credit_pairs(predict_held_out(rows, options)[decided] * sign),
+        "criteria": credit_pairs(margin[decided] * sign),
         "longer": credit_pairs(longer),
     }
     cluster = rows.cluster[decided]
@@ -110,6 +123,7 @@ def select_rubric_criteria(
         gain=gain,
         findings=tuple(_list_findings(len(listed), len(matrix.criteria), accuracy, gain)),
         rubric=rubric,
+        margin=margin,
     )
 
 

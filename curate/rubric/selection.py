@@ -4,20 +4,27 @@ Many random halves of the prompts each pick criteria along an L1 path; what most
 Bühlmann 2010, with the complementary halves of Shah and Samworth 2013). What stays is fitted again without L1, with
 bootstrap intervals over prompts. A criterion is dropped whose sign may be chance, at a level of 10 % for all candidates
 together: of labels that reward none of them, one in ten sets gives a criterion at all.
+
+In place of the halves, `coding-rate` picks criteria whose sentences say different things (module `coding_rate`); the
+rest is as above.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.rubric.coding_rate import choose_by_coding_rate
 from curate.rubric.sparse import fit_dense, fit_path
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+
+Method = Literal["stability", "coding-rate"]
 
 _FAMILY_LEVEL = 0.1
 _RIDGE = 1e-2  # keeps weights finite where a criterion is never wrong
@@ -29,6 +36,8 @@ class SelectionOptions:
     """Options of a selection.
 
     Attributes:
+        method: How criteria are picked; coding-rate needs `PairMatrix.likeness`.
+        gain: Nats that a criterion must add to those before it, with coding-rate.
         most: Criteria that stay at most.
         picks: Criteria that each half picks at most; default: a third of all, from 5 to 10.
         threshold: Share of halves that must pick a criterion.
@@ -38,6 +47,8 @@ class SelectionOptions:
         seed: Start of all random draws.
     """
 
+    method: Method = "stability"
+    gain: float = 0.1
     most: int = 15
     picks: int | None = None
     threshold: float = 0.75
@@ -56,20 +67,25 @@ class PairMatrix:
         p_chosen: float64[n] probability that the chosen one is better.
         weight: float64[n] what each pair counts.
         cluster: int64[n] what is drawn and held out as a whole: the prompt, or the topic.
+        likeness: float64[d, d] how alike the sentences of the criteria are, where that is known.
     """
 
     differences: Float64
     p_chosen: Float64
     weight: Float64
     cluster: Int64
+    likeness: Float64 | None = None
 
     def take_rows(self, rows: NDArray[np.bool_] | Int64) -> PairMatrix:
         """Return some of the pairs."""
-        return PairMatrix(self.differences[rows], self.p_chosen[rows], self.weight[rows], self.cluster[rows])
+        return PairMatrix(
+            self.differences[rows], self.p_chosen[rows], self.weight[rows], self.cluster[rows], self.likeness
+        )
 
     def take_columns(self, columns: NDArray[np.bool_] | Int64) -> PairMatrix:
         """Return the pairs with some of the criteria."""
-        return replace(self, differences=self.differences[:, columns])
+        likeness = None if self.likeness is None else self.likeness[columns][:, columns]
+        return replace(self, differences=self.differences[:, columns], likeness=likeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +98,7 @@ class Selection:
         low: float64[k] lower bound of the 95 % interval of each weight.
         high: float64[k] upper bound.
         scale: float64[d] root mean square of the differences of each criterion.
-        frequency: float64[d] share of halves that picked each criterion.
+        frequency: float64[d] share of halves that picked each criterion; with coding-rate, whatever the labels, 1 or 0.
     """
 
     chosen: Int64
@@ -107,7 +123,10 @@ def select_criteria(pairs: PairMatrix, options: SelectionOptions) -> Selection:
     scale[scale == 0.0] = 1.0
     x = known / scale
     frequency = np.zeros(known.shape[1])
-    frequency[useful] = measure_stability(replace(pairs, differences=x[:, useful]), options, rng)
+    if options.method == "coding-rate":
+        frequency[useful[_choose_different(pairs, useful, options)]] = 1.0
+    else:
+        frequency[useful] = measure_stability(replace(pairs, differences=x[:, useful]), options, rng)
     stable = np.flatnonzero(frequency >= options.threshold)
     chosen = stable[np.argsort(-frequency[stable], kind="stable")][: options.most]
     chosen = chosen[_find_sure_signs(replace(pairs, differences=x[:, chosen]), options, rng, len(useful))]
@@ -117,6 +136,13 @@ def select_criteria(pairs: PairMatrix, options: SelectionOptions) -> Selection:
     influence = np.abs(weights) * np.abs(x[:, chosen]).mean(axis=0)  # a rare difference decides few pairs
     order = np.argsort(-influence, kind="stable")
     return Selection(chosen[order], weights[order], low[order], high[order], scale, frequency)
+
+
+def _choose_different(pairs: PairMatrix, useful: Int64, options: SelectionOptions) -> Int64:
+    if pairs.likeness is None:
+        raise ValueError("the selection by coding rate needs the likeness of the criteria")
+    likeness = pairs.likeness[np.ix_(useful, useful)]
+    return choose_by_coding_rate(likeness, most=options.most, gain=options.gain)
 
 
 def measure_stability(pairs: PairMatrix, options: SelectionOptions, rng: np.random.Generator) -> Float64:

@@ -72,19 +72,6 @@ def compute_rubric_score(answers: Sequence[CriterionAnswer]) -> float:
     return met / total if total else 0.0
 
 
-def describe_rubric(rubric: Rubric) -> str:
-    """Describe a rubric to the people who judge by it."""
-    lines = [f"Rubric: {rubric.name}", *([rubric.about] if rubric.about else []), ""]
-    for criterion in rubric.criteria:
-        if criterion.kind == "feature":
-            continue
-        against = " (speaks against a response)" if criterion.weight < 0 else ""
-        lines.append(f"• {criterion.text}{against}")
-        lines += [f"  Why: {criterion.reason}"] if criterion.reason else []
-        lines += [f"  Example: {example}" for example in criterion.examples]
-    return reveal_characters("\n".join(lines)).strip()
-
-
 def pack_criteria(criteria: Sequence[AskedCriterion]) -> list[dict[str, Any]]:
     """Return criteria as JSON, for the data of a task."""
     return [criterion._asdict() for criterion in criteria]

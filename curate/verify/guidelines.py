@@ -9,7 +9,9 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.data.rubric import Rubric
-from curate.verify.criteria import describe_rubric, read_project_rubric
+from curate.data.rubric_text import format_guideline
+from curate.verify.criteria import read_project_rubric
+from curate.verify.display import reveal_characters
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,21 @@ class Guidelines:
     def find_text(self, category: str | None) -> str:
         """Return the guideline for prompts of a category, below the rubric."""
         text = self._texts.get(category or "", self._texts[""])
-        return text if self.rubric is None else f"{describe_rubric(self.rubric)}\n\n{text}"
+        return text if self._rubric_text is None else f"{self._rubric_text}\n\n{text}"
 
     @cached_property
     def rubric(self) -> Rubric | None:
         """The rubric that `verify.rubric` names."""
         return read_project_rubric(self.config)
+
+    @cached_property
+    def _rubric_text(self) -> str | None:
+        """The rubric as people read it: features are left out, which are measured."""
+        if self.rubric is None:
+            return None
+        asked = tuple(criterion for criterion in self.rubric.criteria if criterion.kind != "feature")
+        text = format_guideline(self.rubric.model_copy(update={"criteria": asked}))
+        return reveal_characters(text).strip()
 
     @cached_property
     def _texts(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 -- The labels of the final set with their texts, the better response first, a tie in canonical order. $1: of people alone.
 SELECT
-    preferences.prompt_id, prompts.messages AS prompt, prompts.reference,
+    preferences.prompt_id, prompts.messages AS prompt, prompts.reference, prompts.tools,
     chosen.response_id AS chosen_id, rejected.response_id AS rejected_id,
     chosen.messages AS chosen, rejected.messages AS rejected,
     if(outcome = 'b', 1 - p_a, p_a) AS p_chosen

@@ -22,7 +22,7 @@ said AS (
         count(*) FILTER (outcome = 'abstain') AS abstained,
         count(*) FILTER (outcome = 'failed') AS failed
     FROM judgments
-    WHERE revision <> 'imported' AND kind <> 'human'
+    WHERE revision <> 'imported' AND kind <> 'human' AND aspect IS NULL
     GROUP BY ALL
 )
 SELECT

@@ -16,7 +16,7 @@ from curate.engine.base import Failure
 from curate.engine.json_answer import parse_json_object
 from curate.engine.template import ChatTemplate
 from curate.judge import Answer, CandidateResponse, PromptItem
-from curate.judge.base import ask_shuffled_lists
+from curate.judge.base import AspectRating, ask_shuffled_lists
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
@@ -150,6 +150,8 @@ def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
     engines = speaking(says=says, able=able)
     right, off_scale, prose = ask(pointwise(engines, aspects=ASPECTS), item)
     assert (right.score, right.score_sd, json.loads(right.raw or "")) == (4.5, None, {"true": 5, "short": 4})
+    assert right.aspects == (AspectRating("true", 5.0), AspectRating("short", 4.0))
+    assert (off_scale.aspects, prose.aspects) == ((), ())
     assert off_scale.outcome == "failed"
     assert (off_scale.raw or "").endswith(says["Rome"])
     assert prose.outcome == "failed"
@@ -164,6 +166,11 @@ def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, item: Promp
     one = 0.05 * sum((r - 4.5) ** 2 for r in range(1, 5)) + 0.2  # the variance of either
     assert paris.score_sd == pytest.approx(math.sqrt(2 * one) / 2)
     assert set(json.loads(paris.raw or "")) == {"true", "short"}
+    assert [(rating.aspect, rating.score) for rating in paris.aspects] == [
+        ("true", pytest.approx(4.5)),
+        ("short", pytest.approx(1.5)),
+    ]
+    assert paris.aspects[0].score_sd == pytest.approx(math.sqrt(one))
 
 
 # Lists ---------------------------------------------------------------------------------------------------

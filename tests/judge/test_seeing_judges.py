@@ -268,3 +268,74 @@ def test_recorded_answers_about_pictures_are_replayed_without_the_server(tmp_pat
     assert len(answers) == 2
     for row in answers:
         assert row["key_a" if row["outcome"] == "a" else "key_b"] == "0"
+
+
+def write_rubric(config: Config, folder: Path, **options: Any) -> Config:
+    """Put a judge by a rubric in the place of the project's judges."""
+    (folder / "right.yaml").write_text(
+        yaml.safe_dump(
+            {"name": "right", "criteria": [{"name": "right", "text": "It is what was asked for."}]}
+        )
+    )
+    document = yaml.safe_load((folder / "curate.yaml").read_text())
+    document["judge"]["judges"] = [
+        {"name": "by-rubric", "kind": "rubric", "engine": "eye", "rubric": "right.yaml"} | options
+    ]
+    (folder / "curate.yaml").write_text(yaml.safe_dump(document))
+    return load_config(folder / "curate.yaml")
+
+
+def test_a_judge_by_a_rubric_sees_the_pictures_of_prompts_and_responses(
+    tmp_path: Path, server: SeeingServer
+) -> None:
+    for colour in ("red", "blue"):
+        paint(tmp_path / f"{colour}.png", colour)
+    rows = [
+        ask("red", "red.png", "blue"),
+        show("red", "red.png", "blue.png"),
+        ask("red", "missing.png", "blue"),
+    ]
+    config = write_rubric(write_project(tmp_path, server.url, rows), tmp_path)
+    answers = judge(config, tmp_path)
+    failed = [row for row in answers if row["outcome"] == "failed"]
+    assert [row["raw"].partition("\n")[0] for row in failed] == ["an image's file cannot be read"] * 2
+    judged = [row for row in answers if row["outcome"] == "a"]
+    assert [row["score"] for row in judged] == [
+        pytest.approx(0.9 if row["key_a"] == "0" else 0.1) for row in judged
+    ]
+    assert len(judged) == 4
+    with Lake.open(config.location) as lake:
+        verdicts = lake.rows("SELECT outcome, count(*) FROM criterion_verdicts GROUP BY ALL ORDER BY ALL")
+    assert dict(verdicts) == {"failed": 2, "satisfied": 2, "violated": 2}
+    shown = [body for body in server.bodies if "written in a picture" in str(body["messages"][0]["content"])]
+    assert len(shown) == 4
+
+
+def test_a_judge_by_a_rubric_is_shown_a_film_as_frames_and_says_what_it_cannot_hear(
+    tmp_path: Path, server: SeeingServer
+) -> None:
+    pytest.importorskip("av")
+    film(tmp_path / "red.mp4", ["red", "red"])
+    (tmp_path / "no.mp4").write_bytes(b"no film")
+    spoken = show("red", "red.mp4", kind="audio") | {"id": "spoken"}
+    rows = [show("red", "red.mp4", "no.mp4", kind="video"), spoken]
+    config = write_rubric(write_project(tmp_path, server.url, rows), tmp_path, frames=2)
+    by_outcome = {row["outcome"]: row for row in judge(config, tmp_path)}
+    assert by_outcome["a"]["score"] == pytest.approx(0.9)
+    assert by_outcome["failed"]["key_a"] == "1"
+    assert by_outcome["abstain"]["raw"].startswith("the judge hears nothing")
+    content = next(
+        body["messages"][-1]["content"]
+        for body in server.bodies
+        if isinstance(body["messages"][-1]["content"], list)
+    )
+    assert sum(part["type"] == "image_url" for part in content) == 2
+
+
+def test_how_a_judge_by_a_rubric_sees_belongs_to_its_verdicts(tmp_path: Path, server: SeeingServer) -> None:
+    config = write_project(tmp_path, server.url, [])
+    revisions = []
+    for options in ({}, {"frames": 8}, {"frames": 2}):
+        with Panel(write_rubric(config, tmp_path, **options)) as panel:
+            revisions.append(panel.judges["by-rubric"].revision)
+    assert revisions[0] == revisions[1] != revisions[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,12 @@ def test_accuracy_is_what_a_count_gives() -> None:
 
 
 def test_selection_takes_few_with_signs_and_reasons() -> None:
-    matrix = make_matrix(300).take_criteria([0, 1, 2, 3, 5])
+    full, kept = make_matrix(300), [0, 1, 2, 3, 5]
+    matrix = replace(
+        full,
+        criteria=tuple(full.criteria[column] for column in kept),
+        differences=full.differences[:, kept],
+    )
     selected = select_rubric_criteria(
         matrix, SelectionOptions(halvings=20, resamples=60), name="mine", source="test"
     )

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.cli.documents import RubricFeatures
-from curate.cli.rubric.opening import find_config, load_settings, name_after, write_new_rubric
+from curate.cli.rubric.opening import (
+    METHOD,
+    MODEL,
+    find_config,
+    load_settings,
+    name_after,
+    open_embedder,
+    set_selection,
+    show_combination,
+    write_new_rubric,
+)
 from curate.core.progress import progress_bars
 from curate.core.terminal import new_console, new_table, print_line
 
@@ -43,6 +53,8 @@ def show_features(
     everything: Annotated[
         bool, typer.Option("--all", help="List the features that were not selected too.")
     ] = False,
+    method: Annotated[str | None, METHOD] = None,
+    model: Annotated[str | None, MODEL] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the rubric's file.")] = False,
 ) -> RubricFeatures:
     """Say in words what labels reward, by features that are measured without a model; warn of length and format."""
@@ -60,15 +72,21 @@ def show_features(
     pairs = read_labelled_pairs(source, people=people)
     features = open_features([], own=settings.rubric.features, folder=settings.resolve("."))
     features += open_features(["length"], own=feature or [])[1:]
-    options = SelectionOptions(**settings.rubric.select.model_dump(exclude={"pairs"}))
-    drawn = draw_pairs(pairs, settings.rubric.select.pairs, seed=options.seed)
+    section = set_selection(settings.rubric.select, method=method)
+    options = SelectionOptions(**section.model_dump(exclude={"pairs", "embedder"}))
+    drawn = draw_pairs(pairs, section.pairs, seed=options.seed)
     if len(drawn) < len(pairs):
         print_line(
             f"{len(drawn):,} of {len(pairs):,} pairs, those of prompts drawn at random.", file=sys.stderr
         )
     pairs = drawn
-    report = report_features(pairs, features, options, track=progress_bars)
+    embed = open_embedder(section.embedder, settings)
+    report = report_features(pairs, features, options, embed=embed, track=progress_bars)
     findings = list_findings(report)
+    combination = None
+    if model is not None:
+        combination, sentences = show_combination(pairs, report.rows, report.margin, model, options)
+        findings += sentences
     _print_report(report, findings, everything=everything)
     for row in report.selected if examples else ():
         _print_examples(row, pairs, examples)
@@ -91,6 +109,7 @@ def show_features(
         accuracy=report.accuracy,
         gain=report.gain,
         findings=list(findings),
+        combination=combination,
     )
 
 

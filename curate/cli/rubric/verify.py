@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.documents import RubricSelection, RubricVerification
-from curate.cli.rubric.opening import find_config, load_settings, name_after, write_new_rubric
+from curate.cli.rubric.opening import (
+    METHOD,
+    MODEL,
+    find_config,
+    load_settings,
+    name_after,
+    open_embedder,
+    set_selection,
+    show_combination,
+    write_new_rubric,
+)
 from curate.core.errors import CurateError
 from curate.core.terminal import new_console, new_table, print_line
 
 if TYPE_CHECKING:
     from curate.rubric.matrix import CriterionMatrix
-    from curate.rubric.redundancy import Embed
     from curate.rubric.selected import SelectedRubric
     from curate.rubric.verification import CriterionCheck, RubricCheck
 
@@ -55,7 +64,8 @@ def verify_rubric(
     from curate.rubric.wording import list_check_findings
 
     matrix, left_out = _find_matrix(rubric, source, verdicts, label, people=people)
-    check = verify_criteria(matrix, load_settings(source).rubric.verify, embed=_open_embedder(embedder))
+    settings = load_settings(source)
+    check = verify_criteria(matrix, settings.rubric.verify, embed=open_embedder(embedder, settings))
     findings = list_check_findings(check)
     if left_out:
         findings.append(f"{left_out:,} pairs were left out: the rubric was learnt from their prompts.")
@@ -82,6 +92,9 @@ def select_rubric(
     label: Annotated[str | None, _LABEL] = None,
     people: Annotated[bool, _PEOPLE] = False,
     most: Annotated[int | None, typer.Option(min=1, help="Criteria that stay at most.")] = None,
+    method: Annotated[str | None, METHOD] = None,
+    embedder: Annotated[str | None, _EMBEDDER] = None,
+    model: Annotated[str | None, MODEL] = None,
     write: Annotated[Path | None, _WRITE] = None,
     force: Annotated[bool, _FORCE] = False,
 ) -> RubricSelection:
@@ -90,14 +103,20 @@ def select_rubric(
     from curate.rubric.selected import select_rubric_criteria
 
     matrix, left_out = _find_matrix(rubric, source, verdicts, label, people=people)
-    chosen = load_settings(source).rubric.select.model_dump(exclude={"pairs"}) | (
-        {} if most is None else {"most": most}
-    )
-    name = name_after(write or rubric)
+    settings = load_settings(source)
+    section = set_selection(settings.rubric.select, most=most, method=method, embedder=embedder)
+    options = SelectionOptions(**section.model_dump(exclude={"pairs", "embedder"}))
     selected = select_rubric_criteria(
-        matrix, SelectionOptions(**chosen), name=name, source=_name_source(rubric, source)
+        matrix,
+        options,
+        name=name_after(write or rubric),
+        source=_name_source(rubric, source),
+        embed=open_embedder(section.embedder, settings),
     )
-    findings = selected.findings
+    findings, combination = selected.findings, None
+    if model is not None:
+        combination, sentences = show_combination(matrix.pairs, matrix.rows, selected.margin, model, options)
+        findings = (*findings, *sentences)
     if left_out:
         findings = (*findings, f"{left_out:,} pairs were left out: the rubric was learnt from their prompts.")
     _print_selection(selected)
@@ -120,6 +139,7 @@ def select_rubric(
         gain=selected.gain,
         findings=list(findings),
         rubric=selected.rubric,
+        combination=combination,
     )
 
 
@@ -144,14 +164,6 @@ def _find_matrix(
 def _name_source(rubric: Path, source: Path) -> str:
     """Return what a written rubric was verified on; annotated pairs hold their own labels."""
     return rubric.name if rubric.suffix == ".json" else source.name
-
-
-def _open_embedder(name: str | None) -> Embed | None:
-    if name is None:
-        return None
-    from curate.engine.local.embeddings import CachedEmbedder
-
-    return CachedEmbedder(name).embed
 
 
 def _write_pairs(path: Path | None, matrix: CriterionMatrix, *, force: bool) -> None:

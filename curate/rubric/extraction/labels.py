@@ -16,12 +16,19 @@ from curate.config.rubric_extract import RubricExtract
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
-from curate.data.conversation import Conversation, UnreadableMessageError, has_media, load_messages
+from curate.data.conversation import (
+    Conversation,
+    UnreadableMessageError,
+    has_media,
+    load_messages,
+    render_prompt,
+    render_response,
+)
 from curate.data.preference_files import list_data_files, read_data_rows
 from curate.data.preference_pairs import identify_prompt
 from curate.data.preference_rows import read_pair, read_ranking
 from curate.lake.lake import Lake
-from curate.rubric.extraction.pairs import LabelledPair, Reason, render_prompt, render_response
+from curate.rubric.extraction.pairs import LabelledPair, Reason
 
 _REASON_COLUMNS = ("reasons", "reason", "rationale", "justification", "critique")
 _IN_LAKE = ("aggregate", "people")
@@ -173,7 +180,7 @@ def _make_pair(
     if any(map(has_media, (prompt, better, worse))):
         dropped["holds images or videos"] += 1
         return None
-    texts = render_response(better), render_response(worse)
+    texts = render_response(better).strip(), render_response(worse).strip()
     if texts[0] == texts[1]:
         dropped["the responses differ only in what is not shown"] += 1
         return None

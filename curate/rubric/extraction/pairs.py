@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from curate.core.identity import content_id
-from curate.data.conversation import Conversation, render_message, render_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +80,3 @@ def group_by_prompt(pairs: Sequence[LabelledPair]) -> list[PromptCase]:
     for pair in pairs:
         by_prompt.setdefault(pair.prompt_id, []).append(pair)
     return [PromptCase(prompt_id, tuple(own)) for prompt_id, own in by_prompt.items()]
-
-
-def render_prompt(messages: Conversation) -> str:
-    """Return a prompt as text: a single turn as it is, several turns with their roles."""
-    if len(messages) == 1:
-        return render_message(messages[0])
-    return "\n\n".join(f"[{message.role}]\n{render_message(message)}" for message in messages)
-
-
-def render_response(messages: Conversation) -> str:
-    """Return a response as text, without reasoning unless there is nothing else."""
-    return render_text(messages, show_reasoning=False).strip() or render_text(messages)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.data.conversation import text_answer, text_message
-from curate.reward.model_folder import EMBEDDING, read_trained_kind
-from curate.reward.scorer import PromptResponses, open_reward_model
+from curate.reward.scorer import EmbeddingScorer, PromptResponses, RewardScorer, open_reward_model
 from curate.rubric.labelled import LabelledPairs
 from curate.rubric.selection import PairMatrix, SelectionOptions, split_folds
 from curate.rubric.sparse import fit_dense
@@ -35,7 +34,9 @@ class Combination:
 
     Attributes:
         model: Name of the reward model.
-        is_cross_fitted: No score comes from a head that was trained on its prompt.
+        trained_on: Prompts of its training among those of the pairs, each scored by a head that has not seen it; None:
+            nobody knows what the model has seen.
+        prompts: Prompts of the pairs.
         unread: Pairs of which the model could not read a response; both are even there.
         accuracy: `model`, `criteria` and `both` → share of the pairs that it gets right.
         gain: That of both over `model` and over `criteria`, on the same pairs.
@@ -43,7 +44,8 @@ class Combination:
     """
 
     model: str
-    is_cross_fitted: bool
+    trained_on: int | None
+    prompts: int
     unread: int
     accuracy: dict[str, MeanEstimate]
     gain: dict[str, MeanEstimate]
@@ -75,7 +77,8 @@ def combine_with_model(
     decided = rows.p_chosen != 0.5
     if not decided.any():
         raise CurateError("All pairs are ties: nothing says what criteria add to a reward model.")
-    scored = score_pairs(pairs, model, track=track)
+    scorer = open_reward_model(model, folder=Path.cwd(), where="--model")
+    scored = score_pairs(pairs, scorer, track=track)
     both, weights = stack_margins(np.stack([margin, np.nan_to_num(scored)], axis=1), rows, options)
     sign = np.sign(rows.p_chosen[decided] - 0.5)
     credit = {
@@ -90,7 +93,8 @@ def combine_with_model(
     )
     return Combination(
         model=model,
-        is_cross_fitted=read_trained_kind(Path(model)) == EMBEDDING,
+        trained_on=_count_trained_on(pairs, scorer),
+        prompts=len(set(pairs.prompt.tolist())),
         unread=int(np.isnan(scored).sum()),
         accuracy=accuracy,
         gain=over,
@@ -98,12 +102,19 @@ def combine_with_model(
     )
 
 
-def score_pairs(pairs: LabelledPairs, model: str, *, track: Track = no_progress) -> Float64:
+def _count_trained_on(pairs: LabelledPairs, scorer: RewardScorer) -> int | None:
+    if not isinstance(scorer, EmbeddingScorer):
+        return None
+    model = scorer.reward_model
+    heads = model.find_heads([pairs.prompt_ids[prompt] for prompt in set(pairs.prompt.tolist())])
+    return int((heads < model.description.folds).sum())
+
+
+def score_pairs(pairs: LabelledPairs, scorer: RewardScorer, *, track: Track = no_progress) -> Float64:
     """Return float64[n]: by how much more the model scores the chosen response of each pair.
 
     Not a number where it cannot read a response.
     """
-    scorer = open_reward_model(model, folder=Path.cwd(), where="--model")
     contexts = pairs.contexts or tuple((text_message("user", text),) for text in pairs.prompts)
     answers = pairs.conversations or tuple(map(text_answer, pairs.responses))
     of_prompt: dict[int, list[int]] = {}
@@ -159,7 +170,12 @@ def list_combination_findings(combination: Combination) -> list[str]:
     ]
     if gain.low is None or gain.low <= 0.0:
         sentences.append("Warning: it has not been shown that the criteria add anything to the reward model.")
-    if not combination.is_cross_fitted:
+    if combination.trained_on is not None:
+        sentences.append(
+            f"The model was trained on {combination.trained_on:,} of the {combination.prompts:,} prompts; each of them "
+            "is scored by a head that has not seen it."
+        )
+    else:
         sentences.append(
             "Warning: nothing says whether the reward model was trained on these pairs; if it was, its figure is too "
             "good, and criteria count too little beside it."

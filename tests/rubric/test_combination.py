@@ -72,7 +72,7 @@ def test_the_command_adds_criteria_to_the_model_that_train_made(
     code, out, err = run(capsys, monkeypatch, "rubric", "features", data, "--model", "reward", "--json")
     assert code == 0, err
     combination = json.loads(out)["combination"]
-    assert combination["is_cross_fitted"]
+    assert (combination["trained_on"], combination["prompts"]) == (120, 120)
     assert combination["unread"] == 0
     assert combination["accuracy"]["both"]["value"] >= combination["accuracy"]["model"]["value"]
     code, out, err = run(

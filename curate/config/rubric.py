@@ -19,7 +19,7 @@ class RubricSelection(Section):
         "sentences say different things, whatever the labels. Either way the sign of each must be known.",
     )
     gain: float = Field(
-        0.1, ge=0.0, description="Nats that a criterion must add to those before it, with coding-rate."
+        0.3, ge=0.0, description="Nats that a criterion must add to those before it, with coding-rate."
     )
     embedder: str | None = Field(
         None,

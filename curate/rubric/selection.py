@@ -48,7 +48,7 @@ class SelectionOptions:
     """
 
     method: Method = "stability"
-    gain: float = 0.1
+    gain: float = 0.3
     most: int = 15
     picks: int | None = None
     threshold: float = 0.75

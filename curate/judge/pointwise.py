@@ -5,7 +5,7 @@
     - name: sides
       kind: pointwise
       engine: m
-      aspects: {correct: is everything that it says true?, clear: is it easy to follow?}
+      aspects: {correct: "is everything that it says true?", clear: "is it easy to follow?"}
 
 The rating is the expectation over the probabilities of all points of the scale, and `score_sd` its standard deviation:
 a model that hesitates between 2 and 4 says so (as ordinal probabilistic reward models do, OPRM). `raw` keeps the

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from curate.config.project import Config
@@ -19,10 +20,10 @@ engines:
 ingest: [{source: rows.jsonl}]
 judge:
   judges:
-  - {name: sides, kind: pointwise, engine: m, aspects: {true: is it true?, short: is it short?}}
+  - {name: sides, kind: pointwise, engine: m, aspects: {correct: "is it true?", short: "is it short?"}}
 aggregate: {aspects: all}
 export:
-- {path: out, format: {kind: trl-preference, aspects: ["true", short]}}
+- {path: out, format: {kind: trl-preference, aspects: [correct, short]}}
 """
 
 
@@ -42,7 +43,8 @@ def write(folder: Path, make_config: MakeConfig) -> None:
         .read_text()
         .replace(
             "choice = next((choice for word, choice in self.options.picks.items() if word in heard), None)",
-            "choice = '5' if ('Long' in heard) == ('{\"true\"' in heard[-12:]) else '1'",
+            "correct, long = '{\"correct\"' in heard[-16:], 'Long and' in heard\n"
+            "        choice = '1' if correct != long else '5' if correct else '4'",
         )
     )
     make_config(PROJECT)
@@ -71,8 +73,8 @@ def test_aspects_land_as_judgments_and_reach_labels_exports_and_the_report(
         "count(DISTINCT judgment_id) AS ids FROM judgments GROUP BY ALL ORDER BY ALL"
     )
     assert [list(row.values()) for row in counts] == [
+        ["correct", 12, 0, 12],
         ["short", 12, 0, 12],
-        ["true", 12, 0, 12],
         ["whole", 12, 12, 12],
     ]
     code, out, _ = run(capsys, monkeypatch, "status", "--json")
@@ -80,15 +82,16 @@ def test_aspects_land_as_judgments_and_reach_labels_exports_and_the_report(
     assert '"answered": 12' in out
     code, out, err = run(capsys, monkeypatch, "judge", "--json")  # all is known: nothing is asked again
     assert code == 0, err
-    assert '"rows_kept": 0' in out
+    assert json.loads(out)["stages"][0]["rows_in"] == 0
     labels = ask(
         'SELECT aspect, r."key" AS better FROM aspect_preferences AS p JOIN responses AS r '
         "ON r.response_id = if(outcome = 'a', response_a, response_b) GROUP BY ALL ORDER BY ALL"
     )
-    assert [list(row.values()) for row in labels] == [["short", "y"], ["true", "x"]]
-    exported = "".join(file.read_text() for file in (tmp_path / "out").rglob("*.jsonl"))
-    assert '"aspects"' in exported
-    page = next(tmp_path.rglob("report*.html")).read_text()
+    assert [list(row.values()) for row in labels] == [["correct", "x"], ["short", "y"]]
+    aspects = pq.read_table(tmp_path / "out" / "data")["aspects"].to_pylist()
+    assert len(aspects) == 6
+    assert all(row["correct"] > 0.5 > row["short"] for row in aspects)
+    page = (tmp_path / "report.html").read_text()
     assert "Judgments are about 2 aspects" in page
 
 
@@ -98,7 +101,7 @@ def test_an_aspect_without_a_name_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make_config(PROJECT.replace("true: is it true?", '"": is it true?'))
+    make_config(PROJECT.replace('correct: "is', '"": "is'))
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, monkeypatch, "judge", "--dry-run")
     assert code != 0

@@ -317,7 +317,7 @@ def test_a_judge_by_a_rubric_is_shown_a_film_as_frames_and_says_what_it_cannot_h
     pytest.importorskip("av")
     film(tmp_path / "red.mp4", ["red", "red"])
     (tmp_path / "no.mp4").write_bytes(b"no film")
-    spoken = show("red", "red.mp4", kind="audio") | {"id": "spoken"}
+    spoken = show("blue", "red.mp4", "no.mp4", kind="audio")
     rows = [show("red", "red.mp4", "no.mp4", kind="video"), spoken]
     config = write_rubric(write_project(tmp_path, server.url, rows), tmp_path, frames=2)
     by_outcome = {row["outcome"]: row for row in judge(config, tmp_path)}

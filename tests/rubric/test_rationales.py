@@ -117,8 +117,8 @@ def test_reasons_of_judges_are_read_where_they_agree_with_the_label(
 @pytest.mark.parametrize(
     ("file", "mapping", "whose", "pairs", "reasons"),
     [
-        ("prd_vicuna80/lfqa_expert_pairs.parquet", EXPERTS, "people", 260, 260),
-        ("pandalm/items.parquet", PANEL, "all", 500, 800),
+        ("prd_vicuna80/lfqa_expert_pairs.parquet", EXPERTS, "people", 129, 226),
+        ("pandalm/items.parquet", PANEL, "all", 556, 849),
     ],
 )
 def test_real_files_come_in_with_their_reasons(
@@ -135,5 +135,5 @@ def test_real_files_come_in_with_their_reasons(
         pytest.skip(f"{file} is not beside this checkout")
     write_project(tmp_path, SHARED / file, mapping)
     labels = take_in(tmp_path, capsys, monkeypatch, labels="people", reasons=whose)
-    assert len(labels.pairs) >= pairs
-    assert sum(len(pair.reasons) for pair in labels.pairs) >= reasons
+    assert len(labels.pairs) == pairs  # on 11 of the 140 pairs of LFQA two experts differ
+    assert sum(len(pair.reasons) for pair in labels.pairs) == reasons

@@ -107,7 +107,7 @@ def read_ukp() -> list[Row]:
 
 
 def read_lfqa() -> list[Row]:
-    """Answers to long-form questions; experts say which is better, and why: 140 pairs, of which most have two verdicts."""
+    """Answers to long-form questions; experts say which is better, and why: 260 verdicts on 140 pairs."""
     frame = pl.read_parquet(DATA / "prd_vicuna80" / "lfqa_expert_pairs.parquet")
     return [
         {"prompt": row["prompt"], "reasons": row["expert_justification"]}

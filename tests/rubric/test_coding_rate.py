@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from curate.rubric.coding_rate import choose_by_coding_rate, compute_coding_rate
 from curate.rubric.redundancy import compare_words
@@ -18,19 +19,19 @@ from curate.rubric.selection import PairMatrix, SelectionOptions, select_criteri
 from tests.rubric.samples import make_rows, run, write_rows
 
 
-def make_likeness(size: int, dimension: int, seed: int) -> np.ndarray:
+def make_likeness(size: int, dimension: int, seed: int) -> NDArray[np.float64]:
     vectors = np.random.default_rng(seed).standard_normal((size, dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors @ vectors.T
 
 
-def measure_naively(likeness: np.ndarray, chosen: list[int]) -> float:
+def measure_naively(likeness: NDArray[np.float64], chosen: list[int]) -> float:
     """½ log det(I + K / (n ε²)) from the eigenvalues of K."""
     values = np.linalg.eigvalsh(likeness[np.ix_(chosen, chosen)])
     return float(0.5 * np.log1p(values.clip(min=0.0) / (len(chosen) * 0.01)).sum())
 
 
-def choose_naively(likeness: np.ndarray, most: int, gain: float) -> list[int]:
+def choose_naively(likeness: NDArray[np.float64], most: int, gain: float) -> list[int]:
     chosen = [int(likeness.sum(axis=1).argmax())]
     while len(chosen) < most:
         rest = [column for column in range(len(likeness)) if column not in chosen]

@@ -16,7 +16,7 @@ from curate.core.errors import CurateError
 _EXTRAS = {"postgres_scanner": "postgres", "httpfs": "s3"}  # what else brings an extension
 
 
-# DuckDB would check its signature of 70 MB of extensions at each connection, which takes .3 s of a processor, longer than
+# DuckDB would check its signature of 70 MB of extensions at each connection, which takes .3 s of a processor: more than
 # most commands. They are files of installed packages, beside the Python that runs: who can change one can change both.
 # Extensions from elsewhere are neither fetched nor loaded.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from tests.rubric.samples import run
 
 MakeConfig = Callable[[str], Config]
@@ -95,14 +96,6 @@ def test_aspects_land_as_judgments_and_reach_labels_exports_and_the_report(
     assert "Judgments are about 2 aspects" in page
 
 
-def test_an_aspect_without_a_name_is_refused(
-    tmp_path: Path,
-    make_config: MakeConfig,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    make_config(PROJECT.replace('correct: "is', '"": "is'))
-    monkeypatch.chdir(tmp_path)
-    code, _, err = run(capsys, monkeypatch, "judge", "--dry-run")
-    assert code != 0
-    assert "an aspect needs a name" in err
+def test_an_aspect_without_a_name_is_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(CurateError, match="an aspect needs a name"):
+        make_config(PROJECT.replace('correct: "is', '"": "is'))

@@ -11,6 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.judge.configured import Panel
 from tests.rubric.samples import run
 
 MakeConfig = Callable[[str], Config]
@@ -97,5 +98,6 @@ def test_aspects_land_as_judgments_and_reach_labels_exports_and_the_report(
 
 
 def test_an_aspect_without_a_name_is_refused(make_config: MakeConfig) -> None:
-    with pytest.raises(CurateError, match="an aspect needs a name"):
-        make_config(PROJECT.replace('correct: "is', '"": "is'))
+    config = make_config(PROJECT.replace('correct: "is', '"": "is'))
+    with pytest.raises(CurateError, match="an aspect needs a name"), Panel(config):
+        pass

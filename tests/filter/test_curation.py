@@ -74,7 +74,7 @@ def read_export(project: Path) -> list[dict[str, Any]]:
 def test_personal_data_are_masked_in_exports_and_kept_in_the_lake(tmp_path: Path) -> None:
     rows = [
         make_row("q1", "I am ada@lovelace.org. Who are you?", "Call me at +49 30 1234 5678, please.", LONG),
-        make_row("q2", "Pay with 4111 1111 1111 1111?", f"No, DE89 3704 0044 0532 0130 00. {LONG}", "No."),
+        make_row("q2", "Pay with 4539 1488 0343 6467?", f"No, DE89 3704 0044 0532 0130 00. {LONG}", "No."),
         make_row("q3", "Is AKIAQ3EGXVHPZ7RT4LMN a key?", "It is one.", LONG),
     ]
     forms = "action: mask, forms: [email, phone, card, iban, key]"
@@ -85,7 +85,7 @@ def test_personal_data_are_masked_in_exports_and_kept_in_the_lake(tmp_path: Path
     call(project, "run")
     text = json.dumps(read_export(project))
     assert all(mask in text for mask in ("[EMAIL]", "[PHONE]", "[CARD]", "[IBAN]", "[KEY]"))
-    assert not any(value in text for value in ("lovelace", "1234", "4111", "DE89", "AKIA"))
+    assert not any(value in text for value in ("lovelace", "1234", "4539", "DE89", "AKIA"))
     assert len(read_export(project)) == 3
     assert query(
         project, "SELECT count(*) FROM prompts WHERE to_json(messages)::VARCHAR LIKE '%lovelace%'"
@@ -186,7 +186,7 @@ def test_judges_verdicts_are_filtered_within_one_run(tmp_path: Path) -> None:
     ]
     project = write_project(tmp_path, rows, "{kind: informativeness}")
     call(project, "run")
-    assert [row["chosen"][0]["content"] for row in read_export(project)] == [LONG]
+    assert [row["chosen"][0]["content"] for row in read_export(project)] == ["A longer one."]
     reasons = "SELECT key, reason FROM filter_decisions JOIN prompts USING (prompt_id)"
     assert query(project, reasons) == [("same", "has little discriminability")]
     assert "nothing to do" in call(project, "filter")
@@ -208,7 +208,9 @@ def test_a_topic_in_which_one_model_always_wins_is_reported(tmp_path: Path) -> N
     call(project, "ingest")
     assert "one-sided 60 (reported only)" in " ".join(call(project, "filter").split())
     reasons = "SELECT DISTINCT reason, other, action, target FROM filter_decisions"
-    assert query(project, reasons) == [("m0 wins 60 of 60 pairs in rows and cars", "m0", "report", "pair")]
+    assert query(project, reasons) == [
+        ("m0 wins 60 of 60 pairs in rows.jsonl and cars", "m0", "report", "pair")
+    ]
 
 
 def test_an_annotator_who_contradicts_all_others_in_one_topic_is_left_out(tmp_path: Path) -> None:
@@ -228,6 +230,8 @@ def test_an_annotator_who_contradicts_all_others_in_one_topic_is_left_out(tmp_pa
     call(project, "aggregate")
     call(project, "filter")
     reasons = "SELECT DISTINCT reason FROM filter_decisions"
-    assert query(project, reasons) == [("mole contradicts the others in 60 of 60 pairs in rows and cars",)]
+    assert query(project, reasons) == [
+        ("mole contradicts the others in 60 of 60 pairs in rows.jsonl and cars",)
+    ]
     call(project, "export")
     assert {row["prompt"][0]["content"].split()[0] for row in read_export(project)} == {"sports"}

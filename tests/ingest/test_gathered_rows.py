@@ -66,7 +66,7 @@ def test_messages_of_open_assistant_are_put_together(tmp_path: Path, suffix: str
         file.write_text("".join(json.dumps(row) + "\n" for row in MESSAGES), encoding="utf-8")
     (tmp_path / "curate.yaml").write_text("ingest: []\n", encoding="utf-8")
     assert "`oasst-messages`" in call(tmp_path, "ingest", "--explain", str(file))
-    call(tmp_path, "ingest", str(file))
+    call(tmp_path, "ingest", "--yes", str(file))  # one row of two is an orphan, so it is not certain
     assert query(tmp_path, VERDICTS) == [
         ("Name a tree.", 1, "human", "An oak."),
         ("And a fish?", 3, "human", "A pike."),

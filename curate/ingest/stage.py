@@ -151,6 +151,7 @@ def _commit_input(
         responses = make_responses_decoder(input.source, name=annotator)
         native = input.source.format == "native" and input.source.fields is None
         with (
+            lake.limit_threads(1),  # the chunks are read by threads of their own
             ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
             prefetch_items(
                 (

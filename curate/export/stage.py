@@ -26,6 +26,7 @@ from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
+from curate.export.masking import digest_masks, mask_texts
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
 from curate.export.slices import stream_slices
 from curate.export.splits import select_splits
@@ -146,6 +147,7 @@ def write_export(
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         read_terms(reader, config, entry)
+        mask_texts(reader, entry, form)
         counts = _select_rows(reader, entry, form, iteration)
         layout = choose_layout(reader) if has_layouts else PLAIN
         tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
@@ -224,6 +226,8 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     }
     if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
         digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
+    if masks := digest_masks(reader):
+        digests["masks"] = masks
     digests |= {name: reader.digest(name, change) for name, change in form.reads_tables.items()}
     digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"

@@ -8,7 +8,7 @@ A filter of one's own is a class derived from `Filter` or `TextFilter`, named as
 
 from curate.filter.base import Decision, Filter, FilterOptions, Item, Items, TextFilter, TextFilterOptions
 from curate.filter.registry import FILTERS, build_filter_schemas, open_filters
-from curate.filter.stage import filter_items, has_decisions, preview_filters
+from curate.filter.stage import filter_items, has_decisions, preview_filters, reads_judgments
 
 __all__ = [
     "FILTERS",
@@ -24,4 +24,5 @@ __all__ = [
     "has_decisions",
     "open_filters",
     "preview_filters",
+    "reads_judgments",
 ]

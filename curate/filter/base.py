@@ -26,6 +26,8 @@ class Item:
         context: Equal for prompts that differ in their last message's text alone.
         verdict: Of a pair, the verdict of most annotators: 1 the first response of the id, -1 the second, 0 neither.
         aspects: Of a pair, the same in each aspect.
+        votes: Of a pair, the same of each annotator.
+        models: Of a pair, who wrote its responses.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Item:
     context: str = ""
     verdict: int = 0
     aspects: Mapping[str, int] = field(default_factory=dict)
+    votes: Mapping[str, int] = field(default_factory=dict)
+    models: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Filter(ABC):
     Attributes:
         Options: What curate.yaml can set.
         version: Raised when the same items get other decisions.
-        target: What it reads.
+        target: What it decides about.
+        reads: What it reads: items of its target, or pairs with their verdicts.
         cache: Folder for what is dear to compute again, such as embeddings; None: keep nothing.
     """
 
@@ -98,6 +103,10 @@ class Filter(ABC):
     @property
     def target(self) -> Target:
         return "prompt"
+
+    @property
+    def reads(self) -> Target:
+        return self.target
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ def _read_batch(batch: pa.RecordBatch, target: Target) -> Iterator[Item]:
                 category=row["category"],
                 verdict=row["whole"],
                 aspects=dict(zip(row["aspects"] or (), row["verdicts"] or (), strict=True)),
+                votes=dict(zip(row["annotators"] or (), row["votes"] or (), strict=True)),
+                models=(row["model_a"], row["model_b"]),
             )
         elif target == "prompt":
             yield Item(

@@ -29,6 +29,9 @@ FILTERS: Registry[Filter] = Registry(
         "gibberish": f"{_KINDS}.gibberish:Gibberish",
         "length": f"{_KINDS}.length:Length",
         "cap": f"{_KINDS}.cap:Cap",
+        "language": f"{_KINDS}.language:Language",
+        "informativeness": f"{_KINDS}.informativeness:Informativeness",
+        "one-sided": f"{_KINDS}.one_sided:OneSided",
         "aspect-consistency": f"{_KINDS}.aspect_consistency:AspectConsistency",
     },
 )

@@ -21,6 +21,7 @@ from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import FilterDecision, arrow_schema
 
 _TABLE = "filter_decisions"
+_NOTES = {"report": " (reported only)", "mask": " (masked in exports)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> S
     for name, action, number in lake.rows(
         f'SELECT "filter", action, count(*) FROM {_TABLE} GROUP BY ALL ORDER BY "filter"'
     ):
-        notes.append(f"{name} {number:,}{' (reported only)' if action == 'report' else ''}")
+        notes.append(f"{name} {number:,}{_NOTES.get(str(action), '')}")
     return run.summary(skipped=not worked and not run.commits, note=", ".join(notes))
 
 
@@ -81,6 +82,11 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
     return results
 
 
+def reads_judgments(config: Config) -> bool:
+    """Tell whether a filter of curate.yaml reads judgments, so that it decides anew when there are more of them."""
+    return any(configured.filter.reads == "pair" for configured in _open_filters(config))
+
+
 def has_decisions(lake: Lake) -> bool:
     """Tell whether filters have decided anything, be it filters that curate.yaml no longer has."""
     return bool(lake.value(f"SELECT count(*) FROM {_TABLE}"))
@@ -92,7 +98,7 @@ def _open_filters(config: Config) -> list[ConfiguredFilter]:
 
 
 def _decide(lake: Lake, configured: ConfiguredFilter, dropped: pa.Table) -> FilterResult:
-    items = open_items(lake, configured.filter.target, dropped)
+    items = open_items(lake, configured.filter.reads, dropped)
     decisions = {decision.item.id: decision for decision in configured.filter.find(items)}
     return FilterResult(configured, len(items), list(decisions.values()))
 
@@ -134,13 +140,13 @@ def _forget_others(lake: Lake, run: StageRun, filters: Sequence[ConfiguredFilter
 
 def _read_pairs(lake: Lake, config: Config, filters: Sequence[ConfiguredFilter]) -> None:
     """Read what annotators say of pairs, where a filter looks at pairs."""
-    if any(configured.filter.target == "pair" for configured in filters):
+    if any(configured.filter.reads == "pair" for configured in filters):
         select_panel(lake, config.panel_names)
-        collect_aspect_votes(lake, list_aspects(lake))
+        collect_aspect_votes(lake, list_aspects(lake), all_pairs=True)
 
 
 def _digest_pairs(lake: Lake, configured: ConfiguredFilter) -> list[str]:
-    if configured.filter.target != "pair":
+    if configured.filter.reads != "pair":
         return []
     return [lake.digest("aspect_votes", "row(response_a, response_b, aspect, annotator_id, verdict)")]
 

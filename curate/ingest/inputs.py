@@ -18,7 +18,7 @@ from curate.ingest.chunks import ReadRow
 from curate.ingest.join import Partner, join_rows
 from curate.ingest.parquet_rows import read_parquet_rows
 from curate.ingest.schema import list_text_columns, make_column_check
-from curate.ingest.shapes import identify_shape, locate_shape
+from curate.ingest.shapes import Shape, identify_shape, locate_shape, open_shape
 from curate.ingest.tables import ColumnCheck
 
 SUPPORTED = (
@@ -64,6 +64,11 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
     """
     source = locate_shape(source, config.resolve("."))
     inputs = _locate_own_inputs(source, config)
+    if source.format != "auto" and (shape := open_shape(source.format)).gathers:
+        inputs = [
+            replace(item, read=partial(_gather, shape, item), total=None, columns=lambda: None)
+            for item in inputs
+        ]
     return _join_partners(inputs, source, config) if source.join else inputs
 
 
@@ -121,6 +126,10 @@ def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> l
         )
         for item in inputs
     ]
+
+
+def _gather(shape: Shape, item: Input) -> Iterator[tuple[int, ReadRow]]:
+    return shape.gather_rows(item.read())
 
 
 def _read_joined(item: Input, partners: Sequence[Partner]) -> Iterator[tuple[int, ReadRow]]:

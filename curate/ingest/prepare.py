@@ -15,6 +15,7 @@ from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
+from curate.ingest.people import People, hide_people
 from curate.ingest.ratings import StatedRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
@@ -102,7 +103,7 @@ def prepare_responses(
     decoder: ResponsesDecoder,
     input: Input,
     pool: ThreadPoolExecutor | None,
-    pseudonym: Callable[[str], str],
+    people: People,
 ) -> PreparedResponses:
     """Decode, check and hash a chunk of responses, and build its tables.
 
@@ -111,16 +112,16 @@ def prepare_responses(
         decoder: Decoder of a row.
         input: The input of the chunk.
         pool: Threads for the columnar path; None where the format does not allow it.
-        pseudonym: Returns the name under which the lake knows a person.
+        people: The names under which the lake knows people.
     """
     if pool is None or len(chunk.rows) < _MANY:
-        pieces = [_read_by_rows(chunk.numbers, chunk.rows, decoder, input)]
+        pieces = [_read_by_rows(chunk.numbers, chunk.rows, decoder, input, people)]
     else:
         starts = range(0, len(chunk.rows), _SEGMENT)
         segments = [slice(start, start + _SEGMENT) for start in starts]
         columns = pool.map(partial(_read_segment, chunk, input), segments)
         pieces = [
-            _read_by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input)
+            _read_by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input, people)
             if read is None
             else _Piece(read, len(read.prompt_ids), (), [])
             for segment, read in zip(segments, columns, strict=True)
@@ -129,7 +130,7 @@ def prepare_responses(
         place=_locate_chunk(chunk),
         rows=sum(piece.rows for piece in pieces),
         columns=concatenate_columns([piece.columns for piece in pieces]),
-        statements=Statements([statement for piece in pieces for statement in piece.statements], pseudonym),
+        statements=Statements([statement for piece in pieces for statement in piece.statements], people),
         rejections=[rejection for piece in pieces for rejection in piece.rejections],
     )
 
@@ -155,8 +156,12 @@ def _read_by_rows(
     rows: Sequence[RawRow | Rejection],
     decoder: ResponsesDecoder,
     input: Input,
+    people: People,
 ) -> _Piece:
     decoded: DecodedRows[Row | NativeRow] = _decode_rows(numbers, rows, decoder)
+    for row in decoded.rows:
+        if row.meta is not None:
+            row.meta = hide_people(row.meta, people)
     columns = build_columns(decoded.rows, source=input.name, split=input.split)
     return _Piece(columns, len(decoded.rows), list_statements(decoded.rows, columns), decoded.rejections)
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
+from curate.ingest.annotators import name_annotators
 from curate.ingest.barred import refuse_forgotten_inputs
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
 from curate.ingest.decoders import make_judgments_decoder, make_responses_decoder
 from curate.ingest.inputs import Input, locate_inputs
+from curate.ingest.people import People
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.ingest.recognition.sources import resolve_formats
@@ -86,7 +86,8 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     located = [locate_inputs(source, config) for source in sources]
     refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
-    pseudonym = _open_pseudonyms(config)
+    people = People(config)
+    names = name_annotators(lake, [item for inputs in located for item in inputs])
     notes: list[str] = []
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
@@ -97,9 +98,9 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
         notes += [_name_unread(pending[0][0].source, unread)] if unread else []
         register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
-            committer = committer or Committer(lake, run, pseudonym)
+            committer = committer or Committer(lake, run, people)
             with track(f"ingest {item.part}", item.total) as advance:
-                for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
+                for rows in _commit_input(lake, committer, item, fingerprint, people, names[item.part]):
                     advance(rows)
     return run.summary(skipped=committer is None, note="; ".join(notes))
 
@@ -130,16 +131,6 @@ def check_repeated_files(sources: Sequence[Source]) -> None:
             )
 
 
-def _open_pseudonyms(config: Config) -> Callable[[str], str]:
-    """The pseudonym of a name that is an e-mail address or a person's; the key is made when the first one comes."""
-
-    @cache
-    def open_once() -> Pseudonyms:
-        return Pseudonyms.open(config)
-
-    return lambda name: open_once().of(name) if is_address(name) or is_full_name(name) else name
-
-
 def _fingerprint_input(lake: Lake, input: Input) -> str:
     if input.source.kind == "responses":
         return input.fingerprint
@@ -148,7 +139,7 @@ def _fingerprint_input(lake: Lake, input: Input) -> str:
 
 
 def _commit_input(
-    lake: Lake, committer: Committer, input: Input, fingerprint: str, pseudonym: Callable[[str], str]
+    lake: Lake, committer: Committer, input: Input, fingerprint: str, people: People, annotator: str
 ) -> Iterator[int]:
     """Commit the chunks of an input that no earlier run has committed; yield the number of rows of each."""
     finished = list_committed_chunks(lake, STAGE, input.part, fingerprint)
@@ -157,13 +148,14 @@ def _commit_input(
         chunk for chunk in cut_chunks(input.read(), size=input.source.chunk) if chunk.index not in finished
     )
     if input.source.kind == "responses":
-        responses = make_responses_decoder(input.source, name=input.name)
+        responses = make_responses_decoder(input.source, name=annotator)
         native = input.source.format == "native" and input.source.fields is None
         with (
+            lake.limit_threads(1),  # the chunks are read by threads of their own
             ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
             prefetch_items(
                 (
-                    prepare_responses(chunk, responses, input, pool if native else None, pseudonym)
+                    prepare_responses(chunk, responses, input, pool if native else None, people)
                     for chunk in chunks
                 ),
                 ahead=_AHEAD,
@@ -172,7 +164,7 @@ def _commit_input(
             for prepared in ready:
                 yield committer.commit_responses(prepared, input, fingerprint, refresh=refresh)
     else:
-        judgments = make_judgments_decoder(input.source, name=input.name)
+        judgments = make_judgments_decoder(input.source, name=annotator)
         with prefetch_items(
             (prepare_judgments(chunk, judgments) for chunk in chunks), ahead=_AHEAD
         ) as decoded:

@@ -28,7 +28,7 @@ def list_aspects(lake: Lake) -> list[str]:
     return [str(aspect) for (aspect,) in lake.rows(query)]
 
 
-def collect_aspect_votes(lake: Lake, aspects: list[str]) -> None:
+def collect_aspect_votes(lake: Lake, aspects: list[str], *, all_pairs: bool = False) -> None:
     """Make the temporary table `aspect_votes`: what each annotator says of each pair that has a verdict in an aspect.
 
     Columns: prompt_id, response_a, response_b, aspect (`WHOLE`: as a whole), annotator_id, verdict (1 a, -1 b, 0 tie).
@@ -36,12 +36,16 @@ def collect_aspect_votes(lake: Lake, aspects: list[str]) -> None:
     Args:
         lake: A connection with the views of `curate.lake.panel_view.select_panel`.
         aspects: The aspects.
+        all_pairs: Read what is said as a whole of all pairs, also of those without a verdict in an aspect.
     """
     query = read_query("aspect_votes")
     lake.rows(f"CREATE OR REPLACE TEMP TABLE aspect_votes AS {query} LIMIT 0", [WHOLE])
     for aspect in aspects:
         with select_aspect(lake, aspect):
             lake.rows(f"INSERT INTO aspect_votes {query}", [aspect])
+    if all_pairs:
+        lake.rows(f"INSERT INTO aspect_votes {query}", [WHOLE])
+        return
     lake.rows(
         f"INSERT INTO aspect_votes FROM ({query}) SEMI JOIN (SELECT DISTINCT response_a, response_b FROM aspect_votes) "
         "USING (response_a, response_b)",

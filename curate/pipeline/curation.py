@@ -12,7 +12,7 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
-from curate.filter import filter_items, has_decisions
+from curate.filter import filter_items, has_decisions, reads_judgments
 from curate.ingest import ingest_sources, refuse_wasted_inputs
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
@@ -78,6 +78,8 @@ def run_curation(
         summaries.append(run_stage("train", lambda lake: train_on_panel(lake, config, track=track)))
         if config.train.judge is not None:
             summaries += run_panel()  # the trained model has joined the panel
+    if reads_judgments(config):
+        summaries.append(run_stage("filter", lambda lake: filter_items(lake, config, track=track)))
     return [
         *summaries,
         run_stage("export", lambda lake: export_labels(lake, config, track=track)),

@@ -51,6 +51,13 @@ def read_statements(lake: Lake) -> list[Statement]:
             event("dwell", {"text": "one", "dwell": 2}, {"text": "two", "dwell": 9.5}),
             [("dwell", "one", None, 2.0, None), ("dwell", "two", None, 9.5, None)],
         ),
+        (event("next_turn", "one", next="Thanks, that works."), [("next-turn", "one", None, 1.0, None)]),
+        (
+            event("next_turn", "one", next="No, that's not what I asked."),
+            [("next-turn", "one", None, 0.0, None)],
+        ),
+        (event("next_turn", "one", next="Write a haiku!"), [("next-turn", "one", None, 0.0, None)]),
+        (event("next_turn", "one", next="And one about frogs?"), []),  # which says nothing of the first
         (event("choose", "one", "two", response=1), [("choose", "two", "one", None, None)]),
         (  # what stood before the one that was taken was seen; of what stood after it nobody knows
             event("copy", *({"text": str(n), "position": n} for n in range(3)), response=1),

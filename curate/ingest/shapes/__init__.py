@@ -23,8 +23,10 @@ _CODED = {
     "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
     "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
     "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
+    "chat-log": "curate.ingest.shapes.chat_log:ChatLog",
     "imagereward": "curate.ingest.shapes.imagereward:ImageReward",
     "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
+    "oasst-messages": "curate.ingest.shapes.oasst_messages:OasstMessages",
 }
 
 FILE_SHAPES = tuple(name for name in SHAPE_NAMES if name not in _CODED)

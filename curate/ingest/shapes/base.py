@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from curate.config.ingest import Fields, StatedKind
 from curate.core.section import Section
 from curate.ingest import mapped
+from curate.ingest.chunks import ReadRow
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rows import Row
 from curate.records import Kind
@@ -24,6 +25,7 @@ class Shape:
         reads: Columns that `read_row` reads beside those of `fields`.
         kind: What the annotators are, where no row says so.
         reads_json: Whether `read_row` reads JSON that cells hold as text.
+        gathers: Whether a file's rows are put together before they are read (`gather_rows`); they are held in memory.
         version: Number that rises when the shape reads a row otherwise.
         description: What it is, in one sentence.
         example: A row, and what is read of it (`examples.py` says how).
@@ -35,12 +37,17 @@ class Shape:
     reads: frozenset[str] = frozenset()
     kind: Kind = "imported"
     reads_json: bool = False
+    gathers: bool = False
     version: int = 1
     description: str = ""
     example: Mapping[str, Any] | None = None
 
     def __init__(self, options: Section | None = None) -> None:
         self.options = self.Options() if options is None else options
+
+    def gather_rows(self, rows: Iterator[tuple[int, ReadRow]]) -> Iterator[tuple[int, ReadRow]]:
+        """Put rows of a file together where one alone says nothing (`gathers`), each with the number of its first."""
+        return rows
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row.

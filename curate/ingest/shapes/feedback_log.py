@@ -12,16 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from curate.config.ingest import Fields
+from curate.data.conversation import read_messages
+from curate.data.reactions import REACTION_SCORES, read_reaction
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
 from curate.ingest.shapes.base import Shape
-from curate.records import Shown
+from curate.records import Shown, plain_text
 
 _READS = (
     *("signal", "response", "edited", "accepted", "comment", "event"),
-    *("position", "propensity", "dwell"),
+    *("position", "propensity", "dwell", "next"),
 )
 
 
@@ -193,6 +195,22 @@ def _read_dwell(event: FeedbackEvent) -> list[Verdict | Rating]:
     return [_make_rating(event, number, "dwell", value) for number, value in seconds]
 
 
+def _read_next_turn(event: FeedbackEvent) -> list[Verdict | Rating]:
+    """Rate the response by what the user said next, where that says anything of it (English)."""
+    reply = foreign.check_text(foreign.require_value(event.row, "next"), "next")
+    reaction = read_reaction(_get_question(event.row.get("prompt")), reply)
+    if reaction is None:
+        return []
+    rating = _make_rating(event, event.about, "next-turn", REACTION_SCORES[reaction])
+    rating.rationale = reaction
+    return [rating]
+
+
+def _get_question(prompt: object) -> str:
+    messages = read_messages(prompt, "prompt")
+    return plain_text(messages[-1].content) if messages else ""
+
+
 _SIGNALS: dict[str, Callable[[FeedbackEvent], list[Verdict | Rating]]] = {
     "thumbs_up": _rate("thumbs", 1.0),
     "thumbs_down": _rate("thumbs", 0.0),
@@ -202,6 +220,7 @@ _SIGNALS: dict[str, Callable[[FeedbackEvent], list[Verdict | Rating]]] = {
     "regenerate": _read_regeneration,
     "edit": _read_edit,
     "dwell": _read_dwell,
+    "next_turn": _read_next_turn,
 }
 
 

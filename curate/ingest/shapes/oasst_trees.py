@@ -19,7 +19,7 @@ from curate.ingest.shapes.base import Shape
 from curate.ingest.verdicts import Scope, compare_scores
 from curate.records import Message, Role, text_parts
 
-_ROLES: Mapping[str, Role] = {"prompter": "user", "assistant": "assistant"}
+ROLES: Mapping[str, Role] = {"prompter": "user", "assistant": "assistant"}
 
 
 class OasstTrees(Shape):
@@ -62,7 +62,7 @@ class OasstTrees(Shape):
 def _walk_tree(
     node: Mapping[str, Any], before: tuple[Message, ...], reading: SourceSettings
 ) -> Iterator[Row]:
-    role = _ROLES.get(str(node.get("role")))
+    role = ROLES.get(str(node.get("role")))
     if role is None:
         raise RowError("unknown role", f"A message of the tree has the role {node.get('role')!r}.")
     text = foreign.check_text(foreign.require_value(node, "text"), "text")

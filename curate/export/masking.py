@@ -1,0 +1,92 @@
+"""Mask personal data in what is exported, where the filter `personal-data` says so (`action: mask`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import pyarrow as pa
+
+from curate.config.export import ExportEntry
+from curate.core.errors import CurateError
+from curate.data.personal_data import Form, mask_forms
+from curate.export.formats import ExportFormat
+from curate.lake.lake import Lake
+from curate.records import TABLES, arrow_schema
+
+_KEPT = frozenset({"role", "type", "id", "tool_call_id", "sha256", "mime_type", "uri"})
+_COLUMNS = {"prompts": ("messages", "reference", "meta", "tools"), "responses": ("messages", "meta")}
+_IDS = {"prompts": "prompt_id", "responses": "response_id"}
+
+
+def digest_masks(reader: Lake) -> str | None:
+    """Return a digest of what is to be masked; None where nothing is."""
+    if not reader.has("filter_decisions") or not _count_masks(reader):
+        return None
+    return reader.digest("filter_decisions", "row(item_id, other)", "action = 'mask'")
+
+
+def mask_texts(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None:
+    """Put temporary tables in the place of `prompts` and `responses`, in which personal data are masked.
+
+    Args:
+        reader: A connection of the export's own.
+        entry: The data set that is written.
+        form: Its format.
+
+    Raises:
+        CurateError: The format also writes texts of judges, in which what is masked may be quoted.
+    """
+    if not reader.has("filter_decisions") or not _count_masks(reader):
+        return
+    if form.needs_transcripts or not form.is_split or form.reads_tables:
+        raise CurateError(
+            f"The export to {entry.path} is refused: the format {form.name!r} also writes what judges say, where "
+            "personal data may be quoted that `action: mask` of the filter `personal-data` masks in prompts and "
+            "responses alone. Write `action: drop` there, or take a format of pairs or rankings."
+        )
+    for table, key in _IDS.items():
+        _mask_table(reader, table, key)
+
+
+def _mask_table(reader: Lake, table: str, key: str) -> None:
+    forms = dict(
+        reader.rows(
+            "SELECT item_id, string_agg(DISTINCT other, ',') FROM filter_decisions "
+            "WHERE action = 'mask' AND target = $1 GROUP BY item_id",
+            [table.removesuffix("s")],
+        )
+    )
+    wanted = pa.table({key: pa.array(list(forms), pa.string())})
+    with reader.bind("items_to_mask", wanted):
+        rows = reader.arrow(
+            f"SELECT rowid AS place, * FROM {table} SEMI JOIN items_to_mask USING ({key})"
+        ).to_pylist()
+    for row in rows:
+        named = set(forms[row[key]].split(","))
+        kinds = [form for form in get_args(Form) if form in named]
+        row |= {column: _mask_value(row[column], kinds) for column in _COLUMNS[table]}
+    schema = pa.schema([pa.field("place", pa.int64()), *arrow_schema(TABLES[table])])
+    masked = pa.Table.from_pylist(rows, schema=schema)
+    with reader.bind("masked_items", masked):
+        reader.rows(f"CREATE OR REPLACE TEMP TABLE masked_{table} AS FROM masked_items")
+    reader.rows(
+        f"CREATE OR REPLACE TEMP VIEW {table} AS "
+        f"SELECT rowid, * FROM lake.{table} ANTI JOIN masked_{table} USING ({key}) "
+        f"UNION ALL BY NAME SELECT place AS rowid, * EXCLUDE (place) FROM masked_{table}"
+    )
+
+
+def _mask_value(value: Any, forms: Iterable[Form]) -> Any:
+    """Mask every text in a column but for ids, roles and addresses of media."""
+    if isinstance(value, str):
+        return mask_forms(value, forms)
+    if isinstance(value, list | tuple):
+        return [_mask_value(item, forms) for item in value]
+    if isinstance(value, dict):
+        return {name: item if name in _KEPT else _mask_value(item, forms) for name, item in value.items()}
+    return value
+
+
+def _count_masks(reader: Lake) -> int:
+    return int(reader.value("SELECT count(*) FROM filter_decisions WHERE action = 'mask'"))

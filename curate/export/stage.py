@@ -35,8 +35,8 @@ from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
-_VERSION = 2  # of the files' layout: raise it when the same lake must give other files
-_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
+_VERSION = 3  # of the files' layout: raise it when the same lake must give other files
+_MEMORY_PER_THREAD = 256  # MiB that the database may use while it sorts and joins; beyond, it uses the disk
 _FILTERED = (  # queries that leave out themselves what filters have dropped; tables leave nothing out
     "export_select_pairs",
     "export_select_rankings",
@@ -240,7 +240,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
 def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
     """Make `current_judgments` and the table `transcribed` of the judges whose chats can be made."""
     if transcripts is None:
-        raise ValueError("the format judge-sft needs transcripts: export through curate.pipeline.export")
+        raise ValueError("formats of judges need transcripts: export through curate.pipeline.export")
     select_panel(reader, config.panel_names)
     with reader.bind("known_judges", transcripts.judges):
         reader.rows("CREATE OR REPLACE TEMP TABLE transcribed AS FROM known_judges")
@@ -252,7 +252,7 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 
 
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
-    values = {**_list_settings(entry), "iteration": iteration}
+    values = {**_list_settings(entry), **form.selection_values, "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
     if form.selection not in _FILTERED:
         reader.rows(read_query("export_leave_filtered"))
@@ -352,7 +352,7 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}GB'")
+    reader.rows(f"SET memory_limit = '{memory}MiB'")
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 

@@ -10,4 +10,4 @@ JOIN responses AS a ON a.response_id = j.response_a
 JOIN responses AS b ON b.response_id = j.response_b
 JOIN (FROM preferences WHERE iteration = $1) AS final
     ON final.prompt_id = j.prompt_id AND final.response_a = j.response_a AND final.response_b = j.response_b
-ORDER BY j.prompt_id, j.response_a, j.response_b, j.annotator_id, j.sample, j.shown, j.judgment_id
+ORDER BY memory.batch_of(j.prompt_id), j.prompt_id, j.response_a, j.response_b, j.annotator_id, j.sample, j.shown, j.judgment_id

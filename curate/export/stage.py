@@ -37,12 +37,6 @@ from curate.records import TABLES
 
 _VERSION = 3  # of the files' layout: raise it when the same lake must give other files
 _MEMORY_PER_THREAD = 256  # MiB that the database may use while it sorts and joins; beyond, it uses the disk
-_FILTERED = (  # queries that leave out themselves what filters have dropped; tables leave nothing out
-    "export_select_pairs",
-    "export_select_rankings",
-    "export_select_judge_sft",
-    "export_select_tables",
-)
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 # No content: which run wrote a row, and whether a later label set has taken the place of this one.
 _NOT_CONTENT = {"run_id", "is_final", "final_reason"}
@@ -254,7 +248,7 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
     values = {**_list_settings(entry), **form.selection_values, "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
-    if form.selection not in _FILTERED:
+    if form.is_split:  # raw tables leave nothing out
         reader.rows(read_query("export_leave_filtered"))
     apply_licenses(reader, entry, form)
     _keep_pairs(reader, entry, form, iteration)

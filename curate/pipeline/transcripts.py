@@ -111,6 +111,6 @@ def _write_answer(judge: LanguageJudge, prompt: JudgePrompt, row: Mapping[str, A
         verdict = max(shares, key=lambda rating: shares[rating])
     else:
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
-    if not judge.options.reasoning:
+    if isinstance(judge, Pointwise) and not judge.options.reasoning:
         return space_choices(prompt.prefill, [verdict])[0]
     return f"{row['rationale'] or ''}\n\n{judge.template.verdict} {verdict}"

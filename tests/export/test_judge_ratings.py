@@ -105,7 +105,7 @@ def test_a_judge_that_does_not_think_says_its_rating_alone(
     aggregate(sample_lake)
     rated(sample_lake, config, rationale=None)
     rows, _ = exported(sample_lake, config, "judge-sft-pointwise")
-    assert {row["completion"][0]["content"] for row in rows} == {f"Verdict: {star}" for star in range(1, 5)}
+    assert {row["completion"][0]["content"] for row in rows} == {"2", "3", "4", "5"}
     with pytest.raises(CurateError, match="without a rationale"):
         exported(sample_lake, config, "critique")
 
@@ -130,7 +130,7 @@ def test_what_a_real_judge_says_comes_out_in_its_own_words(
     assert rows
     assert manifest["counts"]["in"] == len(said)
     for row in rows:
-        assert row["completion"][0]["content"] == f"Verdict: {said[row['judgment_id']]}"
+        assert row["completion"][0]["content"] == said[row["judgment_id"]]
 
 
 def test_critiques_stand_after_the_answer(

@@ -76,15 +76,15 @@ def _read_rows(
         yield from reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
         return
     rows = reader.arrow(table.query, parameters)
-    values = [reader.arrow(query).combine_chunks() for query in lookups]
+    tables = [reader.arrow(query).combine_chunks() for query in lookups]
     for batch in rows.to_batches(ROWS_PER_GROUP):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        for lookup, found in zip(table.lookups, values, strict=True):
+        for lookup, values in zip(table.lookups, tables, strict=True):
             for name, (id_column, value_column) in lookup.columns.items():
-                places = pc.index_in(batch.column(id_column), value_set=found[lookup.key])
+                places = pc.index_in(batch.column(id_column), value_set=values[lookup.key])
                 if places.null_count:
                     raise AssertionError(f"{name}: {places.null_count} ids of {id_column} are unknown")
-                columns[name] = found[value_column].chunk(0).take(places)
+                columns[name] = values[value_column].chunk(0).take(places)
         yield pa.RecordBatch.from_pydict(
             {name: columns[name] for name in table.schema.names if name in columns}
         )

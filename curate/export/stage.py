@@ -139,27 +139,25 @@ def write_export(
             return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
-        read_terms(reader, config, entry)
-        counts = _select_rows(reader, entry, form, iteration)
-        layout = choose_layout(reader) if has_layouts else PLAIN
-        tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
-        tables = add_terms(reader, entry, form, tables)
-        with (
-            temporary_beside(target) as spill,
-            atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
-        ):
+        with temporary_beside(target) as spill:
             _bound_memory(reader, spill)
-            parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
-            written = {
-                part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
-                for part in parts
-            }
-            others = form.write_files(folder, written)
-            content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            for name, page in render_pages(reader, config, content).items():
-                (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
-            manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
-            (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
+            read_terms(reader, config, entry)
+            counts = _select_rows(reader, entry, form, iteration)
+            layout = choose_layout(reader) if has_layouts else PLAIN
+            tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
+            tables = add_terms(reader, entry, form, tables)
+            with atomic_directory(target, owned=list_export_files, noun=NOUN) as folder:
+                parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
+                written = {
+                    part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
+                    for part in parts
+                }
+                others = form.write_files(folder, written)
+                content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
+                for name, page in render_pages(reader, config, content).items():
+                    (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
+                manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
+                (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
         "snapshot": snapshot
     }  # which must be kept for as long as the export is to be made again
@@ -346,8 +344,8 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
+    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))  # before it is needed
     reader.rows(f"SET memory_limit = '{memory}MiB'")
-    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 
 def _build_manifest(

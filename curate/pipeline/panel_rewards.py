@@ -197,7 +197,7 @@ def _ask_judge(
     asked = [item for item in items if len(item.candidates) > 1]
     questions = [question for item in asked for question in judge.judge.questions(item)]
     answers = run_with_restart(judge, questions) if questions else []
-    said: defaultdict[tuple[str, _Pair], list[float]] = defaultdict(list)
+    verdicts: defaultdict[tuple[str, _Pair], list[float]] = defaultdict(list)
     for answer, question in zip(answers, questions, strict=True):
         if answer.outcome in ("abstain", "failed"):
             verb = "abstains" if answer.outcome == "abstain" else "fails"
@@ -209,8 +209,8 @@ def _ask_judge(
     ]
     for statement in list_pair_statements(statements):
         if (probability := statement.probability) is not None:
-            said[(statement.prompt_id, (statement.a, statement.b))].append(2 * probability - 1)
-    return said
+            verdicts[(statement.prompt_id, (statement.a, statement.b))].append(2 * probability - 1)
+    return verdicts
 
 
 def _explain_silence(silence: Counter[str]) -> str:

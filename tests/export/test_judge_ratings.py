@@ -113,12 +113,17 @@ def test_a_judge_that_does_not_think_says_its_rating_alone(
 def test_what_a_real_judge_says_comes_out_in_its_own_words(
     sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
 ) -> None:
-    """The judge itself would give the completion the probability that it gave its rating."""
+    """The labels are made to agree with a judge that knows nothing, so that all that it said is taken."""
     config = config_of(
         tmp_path, make_model(max_position_embeddings=2048), kind="pointwise", scale=[0, 9], min_mass=0.0
     )
     aggregate(sample_lake)
     judge_responses(sample_lake, config)
+    score = "(SELECT any_value(j.score) FROM judgments j WHERE j.annotator_id = 'stars' AND j.response_a = labels.{})"
+    sample_lake.rows(
+        f"UPDATE lake.preferences AS labels SET outcome = "
+        f"if({score.format('response_a')} > {score.format('response_b')}, 'a', 'b')"
+    )
     rows, manifest = exported(sample_lake, config, "judge-sft-pointwise")
     said = {
         identity: max(shares, key=lambda rating: shares[rating])
@@ -127,8 +132,8 @@ def test_what_a_real_judge_says_comes_out_in_its_own_words(
         )
         for shares in [json.loads(raw)]
     }
-    assert rows
-    assert manifest["counts"]["in"] == len(said)
+    assert manifest["counts"] == {"unit": "judgments", "in": 48, "kept": 48, "dropped": {}}
+    assert len(rows) == len(said) == 48
     for row in rows:
         assert row["completion"][0]["content"] == said[row["judgment_id"]]
 

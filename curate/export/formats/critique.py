@@ -19,7 +19,7 @@ from curate.export.formats.judge_sft_pointwise import JudgeSftPointwiseRow
 
 
 class CritiqueOptions(Section):
-    """What the model is told."""
+    """Words of the question to the model."""
 
     instruction: str = Field(
         "What is good and what is wrong about this answer?",

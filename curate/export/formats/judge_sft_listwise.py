@@ -9,7 +9,7 @@ from curate.export.formats.judge_ratings import JudgeRatings
 
 
 class JudgeSftListwise(JudgeRatings):
-    """What judges were told of several responses, and the JSON with scores and ranking that they wrote."""
+    """Questions to judges about several responses, with the JSON of scores and ranking that they wrote."""
 
     form = "listwise"
     title = "Rankings by judges"

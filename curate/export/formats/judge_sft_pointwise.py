@@ -15,7 +15,7 @@ class JudgeSftPointwiseRow(JudgeRatingRow):
 
 
 class JudgeSftPointwise(JudgeRatings):
-    """What judges were told of one response, what they thought of it, and how they rated it."""
+    """Questions to judges about one response, with what they thought of it and their rating."""
 
     form = "pointwise"
     Row = JudgeSftPointwiseRow

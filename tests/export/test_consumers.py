@@ -119,7 +119,8 @@ def test_a_margin_speaks_for_the_label_or_is_none(labelled_lake: Lake, tmp_path:
 @pytest.mark.parametrize("consumer", ["trl", "reward-bench", "reward-bench-2"])
 def test_an_export_is_a_benchmark(labelled_lake: Lake, tmp_path: Path, consumer: str) -> None:
     rows, _ = write_for(labelled_lake, tmp_path / "out", consumer, jsonl=True)
-    for source in ("out", "out/data/train-00000.parquet"):
+    (file,) = (tmp_path / "out" / "data").glob("*.parquet")
+    for source in ("out", str(file)):
         benchmark = read_benchmark(source, folder=tmp_path)
         assert len(benchmark.items) == len(rows)
         assert not benchmark.dropped

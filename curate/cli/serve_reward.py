@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -135,12 +136,13 @@ def serve_model(
     if penalty and not also:
         raise CurateError("--penalty weighs what several models disagree about: name another with --also.")
     scorer: RewardScorer
+    closing = contextlib.ExitStack()
     model = _refuse_odd_choice(model, panel, judge, also)
     if panel is not None:
         from curate.cli.opening import load_config
         from curate.pipeline.panel_rewards import PanelRewards
 
-        scorer = PanelRewards.open(load_config(panel), judges=judge)
+        scorer = closing.enter_context(PanelRewards.open(load_config(panel), judges=judge))
     elif also:
         from curate.reward.ensemble import open_ensemble
 
@@ -199,7 +201,8 @@ def serve_model(
         limit_concurrency=_MOST_CLIENTS,
         server_header=False,
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    with closing:
+        uvicorn.Server(settings).run(sockets=[listening])
     return serving
 
 

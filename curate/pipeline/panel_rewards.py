@@ -37,6 +37,7 @@ from curate.records import prompt_id
 from curate.reward.scorer import Float64, PromptResponses
 
 _ALONE = "a panel compares the responses to a prompt: send them together (`--cohort N` for /verify)"
+_LONGEST = 200  # characters of a judge's reason
 _REMEMBERED = 4096  # reasons of responses without a reward
 
 _Pair = tuple[str, str]
@@ -201,9 +202,8 @@ def _ask_judge(
     for answer, question in zip(answers, questions, strict=True):
         if answer.outcome in ("abstain", "failed"):
             verb = "abstains" if answer.outcome == "abstain" else "fails"
-            silence[question.item.prompt_id][
-                f"{judge.name} {verb}" + (f": {answer.raw}" if answer.raw else "")
-            ] += 1
+            why = f": {answer.raw[:_LONGEST]}" if answer.raw else ""
+            silence[question.item.prompt_id][f"{judge.name} {verb}{why}"] += 1
     statements = [
         make_statement(judge, question, answer) for question, answer in zip(questions, answers, strict=True)
     ]

@@ -153,15 +153,12 @@ def test_critiques_stand_after_the_answer(
         assert row["completion"] == [{"role": "assistant", "content": "It is to the point."}]
 
 
-def test_lists_that_the_labels_bear_out(
-    sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
-) -> None:
-    config = config_of(tmp_path, make_model(), kind="listwise")
-    aggregate(sample_lake)
+def listed(lake: Lake, config: Config) -> tuple[dict[str, list[tuple[str, str]]], list[Judgment]]:
+    """Lists by quality in half of the prompts, upside down in the others; returns what was shown, and the rows."""
     with Panel(config) as panel:
         revision = panel.judges["stars"].revision
     by_prompt: dict[str, list[tuple[str, str]]] = {}
-    for prompt, response, model in sample_lake.rows(
+    for prompt, response, model in lake.rows(
         "SELECT prompt_id, response_id, model FROM responses ORDER BY prompt_id, response_id DESC"
     ):
         by_prompt.setdefault(prompt, []).append((response, model))
@@ -181,7 +178,16 @@ def test_lists_that_the_labels_bear_out(
                 ranking=tuple(ids[place] for place in order), raw=raw, revision=revision, run_id="r",
             )
         )  # fmt: skip
-    commit(sample_lake, config, rows)
+    commit(lake, config, rows)
+    return by_prompt, rows
+
+
+def test_lists_that_the_labels_bear_out(
+    sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
+) -> None:
+    config = config_of(tmp_path, make_model(), kind="listwise")
+    aggregate(sample_lake)
+    by_prompt, rows = listed(sample_lake, config)
     written, manifest = exported(sample_lake, config, "judge-sft-listwise")
     assert [row["prompt_id"] for row in written] == sorted(by_prompt)[::2]
     assert manifest["counts"]["dropped"] == {"against a label": len(by_prompt) // 2}
@@ -197,3 +203,32 @@ def test_lists_that_the_labels_bear_out(
         assert places == sorted(places)
         for at, response in enumerate(row["responses"]):
             assert texts[response] in shown[places[at] :]
+
+
+@pytest.mark.e2e
+@pytest.mark.filterwarnings("ignore")  # what TRL and Transformers say to each other of their options
+@pytest.mark.parametrize("form", ["judge-sft-pointwise", "judge-sft-listwise", "critique"])
+def test_trl_trains_two_steps_on_them(
+    sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel, form: str
+) -> None:
+    pytest.importorskip("trl", reason="trains with TRL")
+    from datasets import load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    base = make_model(max_position_embeddings=2048)
+    aggregate(sample_lake)
+    if form == "judge-sft-listwise":
+        config = config_of(tmp_path, base, kind="listwise")
+        listed(sample_lake, config)
+    else:
+        config = config_of(tmp_path, base, kind="pointwise", reasoning=True)
+        rated(sample_lake, config, rationale="It is to the point.")
+    exported(sample_lake, config, form)
+    rows = load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    arguments = SFTConfig(
+        output_dir=str(tmp_path / "run"), max_steps=2, per_device_train_batch_size=2, max_length=1024, report_to=[],
+        use_cpu=True, bf16=False, disable_tqdm=True, save_strategy="no", logging_steps=1,
+    )  # fmt: skip
+    trainer = SFTTrainer(model=str(base), args=arguments, train_dataset=rows)
+    trainer.train()
+    assert len([entry for entry in trainer.state.log_history if "loss" in entry]) == 2

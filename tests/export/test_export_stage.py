@@ -389,7 +389,8 @@ def test_slices_go_along_the_batches_of_prompts(
         lake.rows(
             "INSERT INTO lake.preferences SELECT a.prompt_id, a.response_id, b.response_id, 0.8, 1.4, 'a', 'accepted', "
             "0.8, 6, 0.0, NULL, 0, 'r' FROM responses AS a JOIN responses AS b ON a.prompt_id = b.prompt_id AND "
-            f"a.response_id < b.response_id JOIN prompts ON prompts.prompt_id = a.prompt_id WHERE key::INT >= {first}"
+            "a.response_id < b.response_id JOIN prompts ON prompts.prompt_id = a.prompt_id "
+            f"WHERE prompts.key::INT >= {first}"
         )
         for name, size in (("whole", 100_000), ("sliced", 700)):
             monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)

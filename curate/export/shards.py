@@ -144,9 +144,9 @@ def write_part(
 def _read_ahead(groups: Iterable[RowGroup], pool: ThreadPoolExecutor) -> Iterator[RowGroup]:
     """Yield the row groups; the database makes the next one while one is written."""
     rest = iter(groups)
-    coming = pool.submit(next, rest, None)
+    coming = pool.submit(lambda: next(rest, None))
     while (group := coming.result()) is not None:
-        coming = pool.submit(next, rest, None)
+        coming = pool.submit(lambda: next(rest, None))
         yield group
 
 

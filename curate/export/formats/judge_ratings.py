@@ -31,7 +31,7 @@ class JudgeRatings(RowFormat):
     """A format made of judgments of one `form`; rows as those of `judgments`, with `responses` and `answers`."""
 
     rows = "judgments"
-    Row = JudgeRatingRow
+    Row: ClassVar[type[Record]] = JudgeRatingRow
     checks_rows = False
     form: ClassVar[Literal["pointwise", "listwise"]]
 

@@ -46,6 +46,46 @@ _FILL = (
     FROM responses AS a
     JOIN responses AS b ON a.prompt_id = b.prompt_id AND a.response_id < b.response_id""",
 )
+# The pairs all in SQL, as one would write it.
+_PAIRS = """WITH prompt_texts AS (
+    SELECT
+        prompt_id,
+        list_transform(messages, lambda message: {
+            'role': message.role,
+            'content': memory.content_text(message.content)
+        }) AS prompt
+    FROM prompts
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
+),
+texts AS (
+    SELECT
+        response_id, model,
+        [{
+            'role': 'assistant',
+            'content': memory.response_text(messages)
+        }] AS answer
+    FROM responses
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
+),
+decided AS (
+    SELECT
+        preferences.*,
+        if(outcome = 'a', response_a, response_b) AS chosen_id,
+        if(outcome = 'a', response_b, response_a) AS rejected_id,
+        if(outcome = 'a', strength, -strength) AS lead
+    FROM preferences
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id, response_a, response_b)
+    WHERE iteration = $1
+)
+SELECT
+    prompt, chosen.answer AS chosen, rejected.answer AS rejected, decided.prompt_id, chosen_id, rejected_id,
+    chosen.model AS chosen_model, rejected.model AS rejected_model,
+    decided.confidence, lead AS strength, greatest(lead, 0) AS margin, n_judgments, iteration
+FROM decided
+JOIN prompt_texts USING (prompt_id)
+JOIN texts AS chosen ON chosen.response_id = chosen_id
+JOIN texts AS rejected ON rejected.response_id = rejected_id
+ORDER BY memory.batch_of(decided.prompt_id), decided.prompt_id, response_a, response_b"""
 
 
 def ours(location: Location, format: str, out: Path) -> int:
@@ -61,7 +101,7 @@ def peer(location: Location, format: str, out: Path) -> int:
         lake.rows("SET memory_limit = '2GB'")
         lake.rows("SET temp_directory = '{}'".format(out / "spill"))
         lake.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
-        query = form.list_tables()[0].query.replace("$1", "0")
+        query = (_PAIRS if format == "trl-preference" else form.list_tables()[0].query).replace("$1", "0")
         lake.rows(f"COPY ({query}) TO '{out / 'peer.parquet'}' (COMPRESSION zstd)")
         return int(lake.value("SELECT count(*) FROM selection"))
 

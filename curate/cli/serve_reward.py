@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -21,7 +22,9 @@ _MOST_CLIENTS = 512  # connections and requests at a time; more get status 503
 
 
 def serve_model(
-    model: Annotated[str, typer.Argument(help="A reward model: a folder, pypi:PACKAGE or a hub id.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A reward model: a folder, pypi:PACKAGE or a hub id.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
@@ -96,6 +99,16 @@ def serve_model(
             help="A rubric of features: /score and /rewards answer the reward of each criterion too, as `criteria`."
         ),
     ] = None,
+    panel: Annotated[
+        Path | None,
+        typer.Option(
+            help="A curate.yaml, in place of a model: its judges compare the responses to a prompt, weighed as `curate "
+            "aggregate` has learnt."
+        ),
+    ] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="With --panel: this judge alone. May be repeated.")
+    ] = None,
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
@@ -123,7 +136,14 @@ def serve_model(
     if penalty and not also:
         raise CurateError("--penalty weighs what several models disagree about: name another with --also.")
     scorer: RewardScorer
-    if also:
+    closing = contextlib.ExitStack()
+    model = _refuse_odd_choice(model, panel, judge, also)
+    if panel is not None:
+        from curate.cli.opening import load_config
+        from curate.pipeline.panel_rewards import PanelRewards
+
+        scorer = closing.enter_context(PanelRewards.open(load_config(panel), judges=judge))
+    elif also:
         from curate.reward.ensemble import open_ensemble
 
         scorer = open_ensemble(
@@ -146,7 +166,7 @@ def serve_model(
             order=order,
         )
     scorer.score(
-        [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
+        [PromptResponses((text_message("user", "?"),), (text_answer("!"), text_answer("?")))]
     )  # a broken model fails before the port is open
     limits = ServerLimits(
         max_responses=max_responses,
@@ -181,8 +201,22 @@ def serve_model(
         limit_concurrency=_MOST_CLIENTS,
         server_header=False,
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    with closing:
+        uvicorn.Server(settings).run(sockets=[listening])
     return serving
+
+
+def _refuse_odd_choice(
+    model: str | None, panel: Path | None, judge: list[str] | None, also: list[str] | None
+) -> str:
+    """Return the name of what is served."""
+    if (model is None) == (panel is None):
+        raise CurateError("Name either a reward model or, with --panel curate.yaml, a panel of judges.")
+    if also and panel is not None:
+        raise CurateError("--also names another seed of a model, which a panel is not: leave it out.")
+    if judge and panel is None:
+        raise CurateError("--judge chooses among the judges of a panel: name its curate.yaml with --panel.")
+    return model or "panel"
 
 
 def _open_port(host: str, port: int) -> socket.socket:

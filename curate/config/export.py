@@ -12,12 +12,16 @@ from curate.core.section import Section
 
 EXPORT_FORMAT_NAMES = (
     "trl-preference",
+    "tree-preference",
     "trl-unpaired",
     "ranking",
     "best-of-n",
     "annotator-votes",
     "pass-fail-pairs",
     "judge-sft",
+    "judge-sft-pointwise",
+    "judge-sft-listwise",
+    "critique",
     "judge-rl",
     "llama-factory",
     "ms-swift",

@@ -105,6 +105,8 @@ def _open_rows(source: str, folder: Path) -> tuple[Iterator[Any], BenchmarkForma
             f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of "
             f"{', '.join(published)}."
         )
+    if (path / "manifest.json").is_file() and (path / "data").is_dir():
+        path = path / "data"  # of an export, whose other files are cards, or the same rows once more
     files = (
         [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.name.endswith(_ENDS))
     )

@@ -39,7 +39,7 @@ class RewardBench(BenchmarkFormat):
 
     @classmethod
     def recognizes(cls, row: Row) -> bool:
-        return {"chosen_model", "rejected_model", "subset"} <= row.keys()
+        return {"prompt", "chosen_model", "rejected_model", "subset"} <= row.keys()
 
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
         return BenchmarkItem(

@@ -122,9 +122,9 @@ def write_part(
     files: list[WrittenFile] = []
     rows = 0
     plain_bytes = 0
-    shards = _list_shards(groups)
     empty = iter([RowGroup(build_table([], schema))])
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as reading:
+        shards = _list_shards(_read_ahead(groups, reading))
         for number, shard_groups in enumerate(itertools.chain([next(shards, empty)], shards)):
             paths = {"data": folder / "data" / f"{name}-{number:05}.parquet"}
             if jsonl:
@@ -139,6 +139,15 @@ def write_part(
             plain_bytes += _count_plain_bytes(paths["data"])
             rows += shard_rows
     return WrittenPart(name, rows, digest.hexdigest(), tuple(files), plain_bytes)
+
+
+def _read_ahead(groups: Iterable[RowGroup], pool: ThreadPoolExecutor) -> Iterator[RowGroup]:
+    """Yield the row groups; the database makes the next one while one is written."""
+    rest = iter(groups)
+    coming = pool.submit(lambda: next(rest, None))
+    while (group := coming.result()) is not None:
+        coming = pool.submit(lambda: next(rest, None))
+        yield group
 
 
 def _count_plain_bytes(path: Path) -> int:

@@ -2,51 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from curate.core.resources import read_query
 from curate.export.formats import ExportTable
 from curate.export.shards import ROWS_PER_GROUP
 from curate.lake.lake import Lake
 
-ROWS_PER_SLICE = 65_536
+ROWS_PER_SLICE = 16_384
+_BY_PROMPT = (
+    "prompts",
+    "responses",
+    "preferences",
+    "rankings",
+)  # tables of which a slice needs its own prompts' rows
+_IN_SLICE = "SELECT * EXCLUDE (slice) FROM sliced_{} WHERE slice = getvariable('slice')"
 
 
 def stream_slices(reader: Lake, table: ExportTable, parameters: Sequence[object]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the query of a table, which come in the order of their prompts.
+    """Yield the rows of the query of a table, which come by batch of prompts and id (`sql/macros/export.sql`).
 
-    Where the temporary table `selection` is large, it holds prompts of one slice at a time meanwhile, and all of them
-    again in the end. Use no other method of the reader while this is not exhausted.
+    Where the temporary table `selection` is large, the query is asked once for each slice of the prompts. It then sees
+    the slice alone, under the usual names: `selection` and the tables of the lake are views of copies that know their
+    slice, so that no slice reads all texts again. In the end the names mean what they did. Use no other method of the
+    reader while this is not exhausted.
 
     Args:
         reader: The lake, with `selection`.
         table: The table to read.
         parameters: Parameters of its query.
     """
-    bounds = _cut_selection(reader)
-    if not bounds:
+    if reader.value("SELECT count(*) FROM selection WHERE reason IS NULL") <= ROWS_PER_SLICE:
+        yield from _read_rows(reader, table, parameters, [lookup.query for lookup in table.lookups])
+        return
+    reader.rows(read_query("export_slices"), [ROWS_PER_SLICE])
+    copied = [name for name in _BY_PROMPT if re.search(rf"\b{name}\b", table.query)] + ["selection"]
+    for name in copied:
+        _copy_with_slice(reader, name, f"FROM {name}")
+    lookups = [f"lookup_{number}" for number in range(len(table.lookups))]
+    for name, lookup in zip(lookups, table.lookups, strict=True):
+        _copy_with_slice(reader, name, lookup.query)
+    reader.rows("ALTER TABLE selection RENAME TO whole_selection_of_slices")
+    try:
+        for name in copied:
+            reader.rows(f"CREATE TEMP VIEW {name} AS {_IN_SLICE.format(name)}")
+        for (number,) in reader.rows("SELECT DISTINCT slice FROM slices ORDER BY slice"):
+            reader.rows(f"SET VARIABLE slice = {number}")
+            yield from _read_rows(reader, table, parameters, [_IN_SLICE.format(name) for name in lookups])
+    finally:
+        for name in copied:
+            reader.rows(f"DROP VIEW IF EXISTS temp.{name}")
+        for name in (*copied, *lookups):
+            reader.rows(f"DROP TABLE sliced_{name}")
+        reader.rows("ALTER TABLE whole_selection_of_slices RENAME TO selection")
+
+
+def _copy_with_slice(reader: Lake, name: str, query: str) -> None:
+    reader.rows(
+        f"CREATE OR REPLACE TEMP TABLE sliced_{name} AS "
+        f"SELECT copied.*, slice FROM ({query}) AS copied JOIN slices USING (prompt_id)"
+    )
+
+
+def _read_rows(
+    reader: Lake, table: ExportTable, parameters: Sequence[object], lookups: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the query with the columns of its lookups, whose queries are `lookups`."""
+    if not lookups:
         yield from reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
         return
-    reader.rows("CREATE OR REPLACE TEMP TABLE sliced_selection AS FROM selection")
-    for first, last in zip(["", *bounds], [*bounds, None], strict=True):
-        until = "true" if last is None else "prompt_id < $2"
-        values = [first] if last is None else [first, last]
-        reader.rows(
-            f"CREATE OR REPLACE TEMP TABLE selection AS FROM sliced_selection WHERE prompt_id >= $1 AND {until}",
-            values,
+    rows = reader.arrow(table.query, parameters)
+    tables = [reader.arrow(query).combine_chunks() for query in lookups]
+    for batch in rows.to_batches(ROWS_PER_GROUP):
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for lookup, values in zip(table.lookups, tables, strict=True):
+            for name, (id_column, value_column) in lookup.columns.items():
+                places = pc.index_in(batch.column(id_column), value_set=values[lookup.key])
+                if places.null_count:
+                    raise AssertionError(f"{name}: {places.null_count} ids of {id_column} are unknown")
+                columns[name] = values[value_column].chunk(0).take(places)
+        yield pa.RecordBatch.from_pydict(
+            {name: columns[name] for name in table.schema.names if name in columns}
         )
-        yield from reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
-    reader.rows("CREATE OR REPLACE TEMP TABLE selection AS FROM sliced_selection")
-
-
-def _cut_selection(reader: Lake) -> list[str]:
-    """Return the prompts at which slices begin, but for the first one."""
-    if reader.value("SELECT count(*) FROM selection WHERE reason IS NULL") <= ROWS_PER_SLICE:
-        return []
-    rows = reader.rows(
-        "SELECT DISTINCT prompt_id FROM (SELECT prompt_id, row_number() OVER (ORDER BY prompt_id) AS number "
-        "FROM selection WHERE reason IS NULL) WHERE number % $1 = 0 ORDER BY prompt_id",
-        [ROWS_PER_SLICE],
-    )
-    return [prompt_id for (prompt_id,) in rows]

@@ -36,14 +36,8 @@ from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
-_VERSION = 2  # of the files' layout: raise it when the same lake must give other files
-_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
-_FILTERED = (  # queries that leave out themselves what filters have dropped; tables leave nothing out
-    "export_select_pairs",
-    "export_select_rankings",
-    "export_select_judge_sft",
-    "export_select_tables",
-)
+_VERSION = 3  # of the files' layout: raise it when the same lake must give other files
+_MEMORY_PER_THREAD = 256  # MiB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 # No content: which run wrote a row, and whether a later label set has taken the place of this one.
 _NOT_CONTENT = {"run_id", "is_final", "final_reason"}
@@ -146,28 +140,26 @@ def write_export(
             return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
-        read_terms(reader, config, entry)
-        mask_texts(reader, entry, form)
-        counts = _select_rows(reader, entry, form, iteration)
-        layout = choose_layout(reader) if has_layouts else PLAIN
-        tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
-        tables = add_terms(reader, entry, form, tables)
-        with (
-            temporary_beside(target) as spill,
-            atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
-        ):
+        with temporary_beside(target) as spill:
             _bound_memory(reader, spill)
-            parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
-            written = {
-                part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
-                for part in parts
-            }
-            others = form.write_files(folder, written)
-            content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            for name, page in render_pages(reader, config, content).items():
-                (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
-            manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
-            (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
+            read_terms(reader, config, entry)
+            mask_texts(reader, entry, form)
+            counts = _select_rows(reader, entry, form, iteration)
+            layout = choose_layout(reader) if has_layouts else PLAIN
+            tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
+            tables = add_terms(reader, entry, form, tables)
+            with atomic_directory(target, owned=list_export_files, noun=NOUN) as folder:
+                parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
+                written = {
+                    part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
+                    for part in parts
+                }
+                others = form.write_files(folder, written)
+                content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
+                for name, page in render_pages(reader, config, content).items():
+                    (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
+                manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
+                (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
         "snapshot": snapshot
     }  # which must be kept for as long as the export is to be made again
@@ -244,7 +236,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
 def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
     """Make `current_judgments` and the table `transcribed` of the judges whose chats can be made."""
     if transcripts is None:
-        raise ValueError("the format judge-sft needs transcripts: export through curate.pipeline.export")
+        raise ValueError("formats of judges need transcripts: export through curate.pipeline.export")
     select_panel(reader, config.panel_names)
     with reader.bind("known_judges", transcripts.judges):
         reader.rows("CREATE OR REPLACE TEMP TABLE transcribed AS FROM known_judges")
@@ -256,9 +248,9 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 
 
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
-    values = {**_list_settings(entry), "iteration": iteration}
+    values = {**_list_settings(entry), **form.selection_values, "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
-    if form.selection not in _FILTERED:
+    if form.is_split:  # raw tables leave nothing out
         reader.rows(read_query("export_leave_filtered"))
     apply_licenses(reader, entry, form)
     _keep_pairs(reader, entry, form, iteration)
@@ -356,8 +348,8 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}GB'")
-    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
+    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))  # before it is needed
+    reader.rows(f"SET memory_limit = '{memory}MiB'")
 
 
 def _build_manifest(

@@ -113,7 +113,7 @@ class Lake:
             lake._claim_data_folder()
         elif lake._show_as_of_today(snapshot):  # `prompts` is a view, and views have no rowid
             has_prompts = lake._has_table(STORE, "prompts")
-            placed = _PLACED.replace("prompts", f"{STORE}.main.prompts" if has_prompts else _NO_PROMPTS)
+            placed = _PLACED.replace("lake.prompts", f"{STORE}.main.prompts" if has_prompts else _NO_PROMPTS)
         for folder in ("sql/macros", "sql/views"):
             for _, statements in sorted(_read_texts(folder).items()):
                 lake._connection.execute(statements.replace(_PLACED, placed))
@@ -467,7 +467,7 @@ class Lake:
         return bool(self.value(query, [database, table]))
 
 
-_PLACED = "FROM prompts AS placed"  # in sql/macros/export.sql
+_PLACED = "FROM lake.prompts AS placed"  # in sql/macros/export.sql
 _NO_PROMPTS = "(SELECT 0 AS rowid, NULL AS prompt_id)"
 
 

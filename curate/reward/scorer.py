@@ -90,8 +90,8 @@ class RewardScorer(Protocol):
 
 
 @runtime_checkable
-class EncodingScorer(Protocol):
-    """A reward model that makes tokens apart from scoring: in any thread, and of rendered chats too."""
+class ComparingScorer(Protocol):
+    """A reward model that may score the responses to a prompt in view of each other."""
 
     @property
     def compares_responses(self) -> bool:
@@ -101,7 +101,12 @@ class EncodingScorer(Protocol):
         """Return requests with one prompt as one request, with its tokens."""
 
     def encode_request(self, request: PromptResponses) -> PromptResponses:
-        """Return the request with its tokens."""
+        """Return the request with its tokens, where the model reads tokens."""
+
+
+@runtime_checkable
+class EncodingScorer(ComparingScorer, Protocol):
+    """A reward model that makes tokens apart from scoring: in any thread, and of rendered chats too."""
 
     def encode_own(
         self, text: str, *, prompt: str | None = None, several: bool = False

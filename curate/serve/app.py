@@ -136,6 +136,8 @@ def make_app(
         errors: dict[int, str] = {}
         try:
             reward = await rollouts.join(body.cohort_key, prompts[0])
+            if math.isnan(reward):
+                errors = (await lanes.run(0, lambda: reader.explain(prompts, [math.nan])))[1]
         except IncompleteCohortError as error:
             reward, errors = math.nan, {0: str(error)}
         return JSONResponse(

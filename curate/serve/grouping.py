@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 
 from curate.engine.base import Failure
-from curate.reward.scorer import EncodingScorer, PromptResponses
+from curate.reward.scorer import ComparingScorer, PromptResponses
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def keep_order(prompts: list[PromptResponses]) -> GroupedPrompts:
     return GroupedPrompts(prompts, list(range(sum(len(prompt.responses) for prompt in prompts))))
 
 
-def group_by_prompt(prompts: Sequence[PromptResponses], encoder: EncodingScorer) -> GroupedPrompts:
+def group_by_prompt(prompts: Sequence[PromptResponses], encoder: ComparingScorer) -> GroupedPrompts:
     """Merge the rows that have one prompt; a row that cannot be read takes no other one with it.
 
     Args:
@@ -64,7 +64,7 @@ def identify_prompt(prompt: PromptResponses) -> Hashable:
 
 
 def _merge_readable(
-    rows: Sequence[int], prompts: Sequence[PromptResponses], encoder: EncodingScorer
+    rows: Sequence[int], prompts: Sequence[PromptResponses], encoder: ComparingScorer
 ) -> Iterator[tuple[PromptResponses, list[int]]]:
     """Yield the rows as one request; where that cannot be read, the unreadable ones apart from the others."""
     same = [prompts[row] for row in rows]

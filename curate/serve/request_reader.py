@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from curate.core.errors import CurateError
 from curate.engine.base import Failure
-from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer
+from curate.reward.scorer import ComparingScorer, EncodingScorer, PromptResponses, RewardScorer
 from curate.serve.batching import count_tokens
 from curate.serve.grouping import GroupedPrompts, group_by_prompt, identify_prompt, keep_order
 from curate.serve.limits import RefusedError, ServerLimits
@@ -58,6 +58,7 @@ class RequestReader:
     def __init__(self, scorer: RewardScorer, limits: ServerLimits) -> None:
         self._scorer = scorer
         self._encoder = scorer if isinstance(scorer, EncodingScorer) else None
+        self._comparer = scorer if isinstance(scorer, ComparingScorer) and scorer.compares_responses else None
         self._limits = limits
         self._chats = ChatReader(self._encoder, several=limits.multi_turn)
 
@@ -82,19 +83,19 @@ class RequestReader:
             raise RefusedError(
                 413, f"{count} responses in one request, of {most} allowed: send fewer at a time."
             )
-        if self._encoder is not None and self._encoder.compares_responses:
-            return body, group_by_prompt(prompts, self._encoder)
+        if self._comparer is not None:
+            return body, group_by_prompt(prompts, self._comparer)
         return body, keep_order([self._encode(prompt) for prompt in prompts])
 
     def merge(self, prompts: Sequence[PromptResponses]) -> PromptResponses:
         """Return the requests of several clients about one prompt as one."""
-        assert self._encoder is not None  # models that compare responses make tokens
-        return self._encoder.merge_requests(prompts)
+        assert self._comparer is not None
+        return self._comparer.merge_requests(prompts)
 
     @property
     def compares_responses(self) -> bool:
         """Tells whether a score depends on the other responses of its request."""
-        return self._encoder is not None and self._encoder.compares_responses
+        return self._comparer is not None
 
     def explain(
         self, prompts: Sequence[PromptResponses], scores: Iterable[float]

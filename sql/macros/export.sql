@@ -2,5 +2,5 @@
 -- is new stands at the end, in files of its own, and the files before it stay as they are. Inside of such a batch prompts
 -- stand in the order of their ids.
 CREATE OR REPLACE MACRO memory.batch_of(wanted) AS (
-    SELECT placed.rowid // 2048 FROM prompts AS placed WHERE placed.prompt_id = wanted
+    SELECT placed.rowid // 2048 FROM lake.prompts AS placed WHERE placed.prompt_id = wanted
 );

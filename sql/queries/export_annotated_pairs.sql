@@ -41,4 +41,4 @@ JOIN candidates AS chosen_one ON chosen_one.response_id = chosen_id
 JOIN candidates AS rejected_one ON rejected_one.response_id = rejected_id
 LEFT JOIN together ON together.prompt_id = decided.prompt_id
     AND together.response_a = decided.response_a AND together.response_b = decided.response_b
-ORDER BY decided.prompt_id, decided.response_a, decided.response_b
+ORDER BY memory.batch_of(decided.prompt_id), decided.prompt_id, decided.response_a, decided.response_b

@@ -27,4 +27,4 @@ SELECT
 FROM judged
 JOIN responses USING (response_id)
 JOIN prompts USING (prompt_id)
-ORDER BY prompts.prompt_id, response_id
+ORDER BY memory.batch_of(prompts.prompt_id), prompts.prompt_id, response_id

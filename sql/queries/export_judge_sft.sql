@@ -2,7 +2,7 @@
 SELECT
     prompts.messages, prompts.reference, prompts.meta, prompts.tools, j.prompt_id, j.judgment_id, j.annotator_id,
     j.response_a, j.response_b, a.messages AS messages_a, b.messages AS messages_b, j.shown, j.sample, j.outcome, j.rationale,
-    final.confidence, final.iteration
+    final.outcome AS label, final.confidence, final.iteration
 FROM current_judgments AS j
 SEMI JOIN (FROM selection WHERE reason IS NULL) USING (judgment_id)
 JOIN prompts USING (prompt_id)

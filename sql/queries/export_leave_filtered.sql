@@ -1,5 +1,12 @@
 -- Leave out what a filter has decided to drop: rows of its prompts, and rows with one of its responses.
 UPDATE selection
 SET reason = 'filter ' || dropped."filter"
-FROM dropped_by_filter AS dropped
-WHERE reason IS NULL AND (dropped.item_id = selection.prompt_id OR list_contains(selection.responses, dropped.item_id))
+FROM (
+    SELECT number, min("filter") AS "filter"
+    FROM (
+        SELECT rowid AS number, unnest(list_prepend(prompt_id, responses)) AS item_id FROM selection WHERE reason IS NULL
+    )
+    JOIN dropped_by_filter USING (item_id)
+    GROUP BY number
+) AS dropped
+WHERE selection.rowid = dropped.number

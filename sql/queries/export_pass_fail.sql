@@ -11,4 +11,4 @@ FROM selection
 JOIN prompts USING (prompt_id)
 JOIN responses USING (response_id)
 WHERE reason IS NULL
-ORDER BY selection.prompt_id, response_id
+ORDER BY memory.batch_of(selection.prompt_id), selection.prompt_id, response_id

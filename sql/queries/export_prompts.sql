@@ -2,4 +2,4 @@
 SELECT prompt_id, messages AS prompt, tools, source, split, reference, "key"
 FROM prompts
 SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
-ORDER BY prompt_id
+ORDER BY memory.batch_of(prompt_id), prompt_id

@@ -13,4 +13,4 @@ SELECT
 FROM prompts
 SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
 LEFT JOIN known AS own ON own.prompt_id = prompts.prompt_id
-ORDER BY prompts.prompt_id
+ORDER BY memory.batch_of(prompts.prompt_id), prompts.prompt_id

@@ -17,12 +17,10 @@ pictured AS (
     SELECT prompt_id, true FROM responses WHERE memory.shows_media(messages)
 )
 SELECT
-    judgment_id, said.prompt_id, confidence,
+    judgment_id, said.prompt_id, [response_a, response_b] AS responses, confidence,
     CASE
         WHEN transcribed.revision IS NULL THEN 'by a judge whose prompt cannot be made again'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
-        WHEN coalesce(p."filter", fa."filter", fb."filter") IS NOT NULL
-            THEN 'filter ' || coalesce(p."filter", fa."filter", fb."filter")
         WHEN shown_media THEN 'with images or videos, for which these rows have no place'
         WHEN said.outcome IN ('failed', 'abstain') THEN 'failed or abstained'
         WHEN coalesce(rationale, '') = '' THEN 'without a rationale'
@@ -41,6 +39,3 @@ LEFT JOIN transcribed USING (annotator_id, revision)
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN pictured USING (prompt_id)
 LEFT JOIN (FROM preferences WHERE iteration = $1) AS final USING (prompt_id, response_a, response_b)
-LEFT JOIN dropped_by_filter AS p ON p.item_id = said.prompt_id
-LEFT JOIN dropped_by_filter AS fa ON fa.item_id = said.response_a
-LEFT JOIN dropped_by_filter AS fb ON fb.item_id = said.response_b

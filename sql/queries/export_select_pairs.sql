@@ -9,8 +9,7 @@ SELECT
     CASE
         WHEN a.content IS NULL OR b.content IS NULL THEN 'a response is missing'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
-        WHEN coalesce(p."filter", fa."filter", fb."filter", pair."filter") IS NOT NULL
-            THEN 'filter ' || coalesce(p."filter", fa."filter", fb."filter", pair."filter")
+        WHEN pair."filter" IS NOT NULL THEN 'filter ' || pair."filter"
         WHEN status = 'discarded' THEN 'discarded'
         WHEN outcome = 'tie' THEN 'tie'
         WHEN a.content = b.content THEN 'both responses have the same text'
@@ -21,8 +20,5 @@ FROM preferences
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN texts AS a ON a.response_id = response_a
 LEFT JOIN texts AS b ON b.response_id = response_b
-LEFT JOIN dropped_by_filter AS p ON p.item_id = preferences.prompt_id
-LEFT JOIN dropped_by_filter AS fa ON fa.item_id = response_a
-LEFT JOIN dropped_by_filter AS fb ON fb.item_id = response_b
 LEFT JOIN dropped_pairs AS pair USING (response_a, response_b)
 WHERE iteration = $1

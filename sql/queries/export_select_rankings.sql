@@ -23,7 +23,6 @@ SELECT
     prompt_id, responses, confidence,
     CASE
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
-        WHEN dropped_by_filter."filter" IS NOT NULL THEN 'filter ' || dropped_by_filter."filter"
         WHEN len(responses) < 2 THEN 'fewer than two responses'
         WHEN discarded THEN 'discarded'
         WHEN ranks = 1 THEN 'tie'
@@ -33,4 +32,3 @@ SELECT
 FROM ranked
 JOIN prompts USING (prompt_id)
 LEFT JOIN pairs USING (prompt_id)
-LEFT JOIN dropped_by_filter ON item_id = prompt_id

@@ -21,4 +21,4 @@ FROM decided
 JOIN prompts USING (prompt_id)
 JOIN candidates AS chosen_one ON chosen_one.response_id = chosen_id
 JOIN candidates AS rejected_one ON rejected_one.response_id = rejected_id
-ORDER BY decided.prompt_id, response_a, response_b, annotator_id
+ORDER BY memory.batch_of(decided.prompt_id), decided.prompt_id, response_a, response_b, annotator_id

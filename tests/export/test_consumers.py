@@ -17,6 +17,7 @@ from curate.core.errors import CurateError
 from curate.data.json_columns import list_rows
 from curate.data.preference_pairs import read_pairs
 from curate.evaluate.benchmark_formats import BENCHMARK_FORMATS
+from curate.evaluate.benchmark_reader import read_benchmark
 from curate.export import write_export
 from curate.export.consumers import CONSUMERS, find_consumer
 from curate.lake.lake import Lake
@@ -113,6 +114,16 @@ def test_a_margin_speaks_for_the_label_or_is_none(labelled_lake: Lake, tmp_path:
     rows, _ = write_for(labelled_lake, tmp_path / "out", "trl")
     assert {row["margin"] for row in rows if row["strength"] < 0} == {0.0}
     assert all(row["margin"] == row["strength"] for row in rows if row["strength"] > 0)
+
+
+@pytest.mark.parametrize("consumer", ["trl", "reward-bench", "reward-bench-2"])
+def test_an_export_is_a_benchmark(labelled_lake: Lake, tmp_path: Path, consumer: str) -> None:
+    rows, _ = write_for(labelled_lake, tmp_path / "out", consumer, jsonl=True)
+    (file,) = (tmp_path / "out" / "data").glob("*.parquet")
+    for source in ("out", str(file)):
+        benchmark = read_benchmark(source, folder=tmp_path)
+        assert len(benchmark.items) == len(rows)
+        assert not benchmark.dropped
 
 
 def test_a_margin_of_others_is_a_strength(tmp_path: Path) -> None:

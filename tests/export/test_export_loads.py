@@ -14,9 +14,12 @@ from curate.export import write_export
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
 
-# test_judge_sft.py, test_consumers.py, test_rubric_formats.py, test_pass_fail_pairs.py
+# test_judge_sft.py, test_judge_ratings.py, test_consumers.py, test_rubric_formats.py, test_pass_fail_pairs.py
 ELSEWHERE = (
     "judge-sft",
+    "judge-sft-pointwise",
+    "judge-sft-listwise",
+    "critique",
     "judge-rl",
     "inspect",
     "reward-bench-2",

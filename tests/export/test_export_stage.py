@@ -341,7 +341,18 @@ def test_quotes_in_paths_are_no_trouble(
 
 
 @pytest.mark.parametrize(
-    "form", ["trl-preference", "ranking", "best-of-n", "trl-unpaired", "annotated-pairs", "parquet"]
+    "form",
+    [
+        "trl-preference",
+        "tree-preference",
+        "ranking",
+        "best-of-n",
+        "trl-unpaired",
+        "annotated-pairs",
+        "annotator-votes",
+        "verl",
+        "parquet",
+    ],
 )
 def test_slices_change_no_byte(
     labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
@@ -354,3 +365,40 @@ def test_slices_change_no_byte(
     rows = {path: data for path, data in whole.items() if path.startswith("data/")}  # pages name the snapshot
     assert rows
     assert {path: sliced[path] for path in rows} == rows
+
+
+def test_slices_go_along_the_batches_of_prompts(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However an export is cut, it has one file a batch of prompts, and new prompts stand in files of their own."""
+    message = (
+        "[{{'role': '{}', 'content': [{{'type': 'text', 'text': {}, 'uri': NULL, 'sha256': NULL, 'mime_type': NULL}}], "
+        "'reasoning': NULL, 'tool_calls': [], 'tool_call_id': NULL, 'name': NULL, 'is_target': NULL}}]"
+    )
+    for first, last in ((0, 4_096), (4_096, 5_120)):  # two whole batches, and half of one
+        numbers = f"range({first}, {last}) AS numbers (i)"
+        lake.rows(
+            f"INSERT INTO lake.prompts BY NAME SELECT md5('p' || i) AS prompt_id, "
+            f"{message.format('user', 'i::VARCHAR')} AS messages, 'made' AS source, i::VARCHAR AS key FROM {numbers}"
+        )
+        lake.rows(
+            f"INSERT INTO lake.responses BY NAME SELECT md5('r' || i || j) AS response_id, md5('p' || i) AS prompt_id, "
+            f"'m' || j AS model, {message.format('assistant', 'i || chr(10) || j')} AS messages "
+            f"FROM {numbers}, range(2) AS models (j)"
+        )
+        lake.rows(
+            "INSERT INTO lake.preferences SELECT a.prompt_id, a.response_id, b.response_id, 0.8, 1.4, 'a', 'accepted', "
+            "0.8, 6, 0.0, NULL, 0, 'r' FROM responses AS a JOIN responses AS b ON a.prompt_id = b.prompt_id AND "
+            "a.response_id < b.response_id JOIN prompts ON prompts.prompt_id = a.prompt_id "
+            f"WHERE prompts.key::INT >= {first}"
+        )
+        for name, size in (("whole", 100_000), ("sliced", 700)):
+            monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)
+            write_export(lake, CONFIG, ExportEntry(path=str(tmp_path / f"{name}-{last}")))
+        whole, sliced = files_of(tmp_path / f"whole-{last}"), files_of(tmp_path / f"sliced-{last}")
+        paths = [path for path in whole if path.startswith("data/")]
+        assert len(paths) == -(-last // 2_048)
+        assert {path: sliced[path] for path in paths} == {path: whole[path] for path in paths}
+    before, after = files_of(tmp_path / "sliced-4096"), files_of(tmp_path / "sliced-5120")
+    for path in ("data/train-00000.parquet", "data/train-00001.parquet"):
+        assert after[path] == before[path]

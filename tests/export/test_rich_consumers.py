@@ -173,3 +173,54 @@ def test_nothing_is_written_where_nothing_can_be_said(curated: tuple[Lake, Confi
     )
     with pytest.raises(CurateError, match="tools, which this consumer does not read: 1"):
         write_export(lake, config, ExportEntry(path=str(tmp_path / "out"), format="axolotl"))
+
+
+def test_shared_messages_of_trajectories_move_into_the_prompt(lake: Lake, tmp_path: Path) -> None:
+    result = {"role": "tool", "tool_call_id": "c", "content": "3.14"}
+
+    def answer(text: str) -> dict[str, str]:
+        return {"role": "assistant", "content": text}
+
+    trajectories = {
+        "right": [CALL, result, answer("3.14")],
+        "wrong": [CALL, result, answer("4")],
+        "lazy": [answer("3")],
+        "same": [CALL, result, answer("3.14"), {"role": "user", "content": "Sure?"}, answer("Yes.")],
+    }
+    responses = [{"id": name, "messages": messages} for name, messages in trajectories.items()]
+    row = {"id": "p", "prompt": "What is pi?", "tools": TOOLS, "responses": responses}
+    order = ["same", "right", "wrong", "lazy"]
+    votes = [
+        {"prompt": "p", "a": better, "b": worse, "winner": "a", "annotator": "ada", "kind": "human"}
+        for place, better in enumerate(order)
+        for worse in order[place + 1 :]
+    ]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "votes.jsonl").write_text("".join(json.dumps(vote) + "\n" for vote in votes))
+    (tmp_path / "curate.yaml").write_text(
+        "ingest: [{source: rows.jsonl}, {source: votes.jsonl, kind: judgments}]\n"
+    )
+    config = load_config(tmp_path / "curate.yaml")
+    assert ingest_sources(lake, config).counts.rows_dropped == 0
+    aggregate_judgments(lake, config)
+    entry = ExportEntry.model_validate({"path": str(tmp_path / "out"), "format": "tree-preference"})
+    write_export(lake, config, entry)
+    (file,) = (tmp_path / "out" / "data").glob("*.parquet")
+    rows = list_rows(pq.read_table(file))
+    keys = dict(lake.rows("SELECT response_id, key FROM responses"))
+    by_pair = {(keys[row["chosen_id"]], keys[row["rejected_id"]]): row for row in rows}
+    assert {pair: row["depth"] for pair, row in by_pair.items()} == {
+        ("same", "right"): 2,  # one message of each response stays
+        ("same", "wrong"): 2,
+        ("same", "lazy"): 0,
+        ("right", "wrong"): 2,
+        ("right", "lazy"): 0,
+        ("wrong", "lazy"): 0,
+    }
+    branch = by_pair["right", "wrong"]
+    assert [message["role"] for message in branch["prompt"]] == ["user", "assistant", "tool"]
+    assert [message["content"] for message in branch["chosen"]] == ["3.14"]
+    assert [message["content"] for message in branch["rejected"]] == ["4"]
+    assert len({row["node_id"] for row in rows}) == 2
+    root = by_pair["right", "lazy"]
+    assert [branch["path"][0], branch["path"][-1]] == [root["node_id"], branch["node_id"]]

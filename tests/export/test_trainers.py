@@ -20,8 +20,16 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("consumer", ["trl-reward", "trl-dpo", "trl-orpo", "trl-kto", "trl-sft"])
-def test_two_steps(labelled_lake: Lake, tmp_path: Path, make_model: MakeModel, consumer: str) -> None:
+@pytest.mark.parametrize(
+    ("consumer", "form"),
+    [
+        *((name, None) for name in ("trl-reward", "trl-dpo", "trl-orpo", "trl-kto", "trl-sft")),
+        ("trl-dpo", "tree-preference"),
+    ],
+)
+def test_two_steps(
+    labelled_lake: Lake, tmp_path: Path, make_model: MakeModel, consumer: str, form: str | None
+) -> None:
     pytest.importorskip("trl", reason="trains with TRL")
     import datasets
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -30,7 +38,7 @@ def test_two_steps(labelled_lake: Lake, tmp_path: Path, make_model: MakeModel, c
     entry = ExportEntry.model_validate(
         {
             "path": str(tmp_path / "out"),
-            "format": found.choice,
+            "format": form or found.choice,
             **found.settings,
             "splits": {"train": 0.7, "test": 0.3},
         }

@@ -31,12 +31,16 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry(
     ExportFormat,  # type: ignore[type-abstract]
     builtin={
         "trl-preference": "curate.export.formats.trl_preference:TrlPreference",
+        "tree-preference": "curate.export.formats.tree_preference:TreePreference",
         "trl-unpaired": "curate.export.formats.trl_unpaired:TrlUnpaired",
         "ranking": "curate.export.formats.ranking:Ranking",
         "best-of-n": "curate.export.formats.best_of_n:BestOfN",
         "annotator-votes": "curate.export.formats.annotator_votes:AnnotatorVotes",
         "pass-fail-pairs": "curate.export.formats.pass_fail_pairs:PassFailPairs",
         "judge-sft": "curate.export.formats.judge_sft:JudgeSft",
+        "judge-sft-pointwise": "curate.export.formats.judge_sft_pointwise:JudgeSftPointwise",
+        "judge-sft-listwise": "curate.export.formats.judge_sft_listwise:JudgeSftListwise",
+        "critique": "curate.export.formats.critique:Critique",
         "judge-rl": "curate.export.formats.judge_rl:JudgeRl",
         "llama-factory": "curate.export.formats.llama_factory:LlamaFactory",
         "ms-swift": "curate.export.formats.ms_swift:MsSwift",

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import polars as pl
@@ -47,6 +48,21 @@ class Transcriber(Protocol):
         """Return the prompt and the completion of a judgment."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Columns that another query has by id: what is long is read once, and the database joins and sorts ids alone.
+
+    Attributes:
+        query: SQL of the values of the prompts in `selection`: `prompt_id`, and each id once.
+        key: Column of `query` with the id.
+        columns: Column of the export → the column of the rows with the id, and that of `query` with the value.
+    """
+
+    query: str
+    key: str
+    columns: Mapping[str, tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class ExportTable:
     """One table of an export.
@@ -57,6 +73,7 @@ class ExportTable:
         schema: Columns of the files.
         parameters: Parameters that `query` takes, in the order of their numbers.
         convert: Makes the query's rows into rows of `schema`, where SQL does not do that.
+        lookups: Further columns of the query's rows.
     """
 
     name: str
@@ -64,6 +81,7 @@ class ExportTable:
     schema: pa.Schema
     parameters: tuple[str, ...] = ()
     convert: Callable[[Batches], Iterator[pa.RecordBatch]] = iter
+    lookups: tuple[Lookup, ...] = ()
 
 
 class ExportFormat(ABC):
@@ -79,6 +97,7 @@ class ExportFormat(ABC):
         unit: Name of what is selected, in the plural.
         selection: Name of the query that fills the temporary table `selection` (reason null: exported).
         selection_parameters: Parameters of that query, in the order of their numbers.
+        selection_values: Values of those that no setting of the export gives.
         needs_labels: There is nothing to write before `aggregate` has run.
         needs_transcripts: Rows are judgments with the judge's chat, so new judgments make an export out of date.
         needs_judgments: Rows hold single judgments, so new ones make an export out of date too.
@@ -95,6 +114,7 @@ class ExportFormat(ABC):
     unit: str
     selection: str
     selection_parameters: tuple[str, ...] = FILTERS
+    selection_values: Mapping[str, object] = MappingProxyType({})
     needs_labels: bool = True
     needs_transcripts: bool = False
     needs_judgments: bool = False

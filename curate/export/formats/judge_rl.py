@@ -54,12 +54,11 @@ class JudgeRl(RowFormat):
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
         super().__init__(name, options, code=code)
         self.selection = "export_select_judge_rl"
-        self.query = "export_judge_rl"
 
     def write_row(self, row: Dict) -> Dict:
-        """Return the row of a question; its completion is the verdict's mark and the right verdict."""
-        mark, _, solution = row["completion"][-1]["content"].strip().rpartition(" ")
-        mark = mark.strip().rsplit("\n", 1)[-1]
+        """Return the row of a question; the judge's answer ends with the verdict's mark and some verdict."""
+        mark = row["completion"][-1]["content"].rpartition(" ")[0].rpartition("\n")[2]
+        solution = "A" if (row["label"] == "a") == (row["shown"] == "ab") else "B"
         about = {name: row[name] for name in ("prompt_id", "response_a", "response_b", "shown")}
         return row | {
             "solution": solution,

@@ -18,7 +18,7 @@ from pydantic import Field
 from curate.core.resources import read_query
 from curate.core.section import Section
 from curate.export.aspects import join_aspects, make_aspect_field
-from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
+from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Lookup, Transcriber
 from curate.export.formats.conversations import read_pair_rows, write_layout
 from curate.export.rows import PreferenceConversationRow, TrlPreferenceRow
 from curate.records import arrow_schema
@@ -59,7 +59,7 @@ class TrlPreference(ExportFormat):
             if aspects:
                 query = join_aspects(query, aspects, chosen="chosen_id", rejected="rejected_id")
             schema = pa.schema([*arrow_schema(TrlPreferenceRow), *further])
-            return (ExportTable("train", query, schema, ("iteration",)),)
+            return (ExportTable("train", query, schema, ("iteration",), lookups=_list_texts()),)
         query = read_query("export_pairs")
         if aspects:
             query = join_aspects(query, aspects, chosen="chosen.response_id", rejected="rejected.response_id")
@@ -68,6 +68,16 @@ class TrlPreference(ExportFormat):
         read = partial(_read_rows, is_whole=is_whole)
         without = ["prompt"] if is_whole else []
         return (write_layout(query, row_type, layout, read, without=without, further=further),)
+
+
+def _list_texts() -> tuple[Lookup, ...]:
+    sides = ("chosen", "rejected")
+    answers = {side: (f"{side}_id", "answer") for side in sides}
+    models = {f"{side}_model": (f"{side}_id", "model") for side in sides}
+    return (
+        Lookup(read_query("export_plain_prompts"), "prompt_id", {"prompt": ("prompt_id", "prompt")}),
+        Lookup(read_query("export_plain_answers"), "response_id", answers | models),
+    )
 
 
 def _read_rows(batches: Batches, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:

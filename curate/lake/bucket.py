@@ -78,6 +78,10 @@ def create_secret(connection: duckdb.DuckDBPyConnection) -> None:
     listed = ", ".join(f"{name} {_quote_text(value)}" for name, value in options.items())
     secure = "false" if access.endpoint.startswith("http://") else "true"
     connection.execute(f"CREATE OR REPLACE SECRET curate_bucket (TYPE s3, {listed}, USE_SSL {secure})")
+    for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+        connection.execute(
+            f"SET {setting} = ''"
+        )  # the extension has read them too, and a query could show them
 
 
 def open_file_system() -> Any:

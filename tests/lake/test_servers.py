@@ -234,6 +234,8 @@ def test_a_project_on_servers_runs_and_is_checked(
         assert lake.value("SELECT count(*) FROM responses") == 120
         assert lake.rows("SELECT count(*), count(DISTINCT judgment_id) FROM judgments") == [(120, 120)]
         assert {file.path.partition("/main/")[0] for file in lake.list_data_files()} == {"s3://lake/project"}
+    query = "SELECT current_setting('s3_secret_access_key') AS a, current_setting('s3_access_key_id') AS b"
+    run_curate(config, "sql", query)
     run_curate(config, "compact")
     run_curate(config, "gc", "--keep-days", "0")
     run_curate(config, "check")

@@ -23,15 +23,15 @@ from curate.core.secrets import scrub_text
 Labels = tuple[tuple[str, str], ...]
 
 _DESCRIPTIONS = {
-    "curate_chunks": "Committed chunks.",
-    "curate_rows": "Rows of committed chunks, by what became of them.",
-    "curate_requests": "Questions that a judge was asked.",
-    "curate_failures": "Questions without a valid answer.",
-    "curate_tokens": "Tokens of judges, by direction.",
-    "curate_cost": "Cost, in the currency of the engines' prices.",
-    "curate_seconds": "Seconds from one commit of a stage to the next.",
+    "curate_run_chunks": "Committed chunks.",
+    "curate_run_rows": "Rows of committed chunks, by what became of them.",
+    "curate_run_requests": "Questions that a judge was asked.",
+    "curate_run_failures": "Questions without a valid answer.",
+    "curate_run_tokens": "Tokens of judges, by direction.",
+    "curate_run_cost": "Cost, in the currency of the engines' prices.",
+    "curate_run_seconds": "Seconds from one commit of a stage to the next.",
 }
-_LAST = "curate_last_chunk_timestamp_seconds"
+_LAST = "curate_run_last_chunk_timestamp_seconds"
 _LOCK_SECONDS = 10
 
 
@@ -64,16 +64,16 @@ class ChunkFigures:
     def list_values(self) -> Iterable[tuple[str, Labels, float]]:
         """List metric, labels and value."""
         labels = (("stage", self.stage), ("part", scrub_text(self.part)), ("engine", self.engine))
-        yield "curate_chunks", labels, 1
-        yield "curate_seconds", labels, self.seconds
+        yield "curate_run_chunks", labels, 1
+        yield "curate_run_seconds", labels, self.seconds
         for result, count in self.rows.items():
-            yield "curate_rows", (*labels, ("result", result)), count
+            yield "curate_run_rows", (*labels, ("result", result)), count
         if self.requests or self.engine:
-            yield "curate_requests", labels, self.requests
-            yield "curate_failures", labels, self.failures
-            yield "curate_cost", labels, self.cost
+            yield "curate_run_requests", labels, self.requests
+            yield "curate_run_failures", labels, self.failures
+            yield "curate_run_cost", labels, self.cost
             for direction, count in self.tokens.items():
-                yield "curate_tokens", (*labels, ("direction", direction)), count
+                yield "curate_run_tokens", (*labels, ("direction", direction)), count
 
 
 @dataclass(slots=True)

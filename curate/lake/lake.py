@@ -258,8 +258,8 @@ class Lake:
             if not is_kept:
                 if is_lost(error) and is_ready and not mark:
                     raise CurateError(
-                        f"The connection to the catalog {hide_password(self.location.catalog)} broke at the end, and it "
-                        "is not known whether the change was kept: run the same command again."
+                        f"The connection to the catalog {hide_password(self.location.catalog)} broke at the end, and "
+                        "it is not known whether the change was kept: run the same command again."
                     ) from error
                 if is_lost(error):
                     raise CatalogLostError(

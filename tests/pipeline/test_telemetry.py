@@ -145,14 +145,14 @@ def test_a_run_leaves_metrics_that_fit_the_lake_and_spans_at_a_collector(
         secret = lake.value("SELECT count(*) FROM judgments WHERE raw LIKE '%' || ? || '%'", [KEY])
     assert kept == 30
     assert secret == 0
-    assert figures["curate_requests_total", "judge", "remote", ""] == kept
-    assert figures["curate_failures_total", "judge", "remote", ""] == 0
-    assert figures["curate_tokens_total", "judge", "remote", "in"] == read == 300
-    assert figures["curate_tokens_total", "judge", "remote", "out"] == written == 30
-    assert figures["curate_cost_total", "judge", "remote", ""] == pytest.approx(cost)
-    assert figures["curate_rows_total", "ingest", "data.jsonl", "kept"] == 15
-    assert figures["curate_seconds_total", "judge", "remote", ""] > 0
-    assert figures["curate_last_chunk_timestamp_seconds", "judge", "", ""] > 1.7e9
+    assert figures["curate_run_requests_total", "judge", "remote", ""] == kept
+    assert figures["curate_run_failures_total", "judge", "remote", ""] == 0
+    assert figures["curate_run_tokens_total", "judge", "remote", "in"] == read == 300
+    assert figures["curate_run_tokens_total", "judge", "remote", "out"] == written == 30
+    assert figures["curate_run_cost_total", "judge", "remote", ""] == pytest.approx(cost)
+    assert figures["curate_run_rows_total", "ingest", "data.jsonl", "kept"] == 15
+    assert figures["curate_run_seconds_total", "judge", "remote", ""] > 0
+    assert figures["curate_run_last_chunk_timestamp_seconds", "judge", "", ""] > 1.7e9
 
     spans, names = [], {}
     for body in server.posted:
@@ -251,9 +251,9 @@ def test_counters_grow_over_runs_and_processes(tmp_path: Path) -> None:
     for _ in range(3):  # each a new process's
         MetricsFile(tmp_path / "m.prom").add_chunk(figures)
     read = read_metrics(tmp_path / "m.prom")
-    assert read["curate_requests_total", "judge", 'a "judge"\\', ""] == 12
-    assert read["curate_cost_total", "judge", 'a "judge"\\', ""] == 0.75
-    assert read["curate_chunks_total", "judge", 'a "judge"\\', ""] == 3
+    assert read["curate_run_requests_total", "judge", 'a "judge"\\', ""] == 12
+    assert read["curate_run_cost_total", "judge", 'a "judge"\\', ""] == 0.75
+    assert read["curate_run_chunks_total", "judge", 'a "judge"\\', ""] == 3
     with pytest.raises(CurateError, match="there is no folder"):
         start_metrics(tmp_path / "nowhere" / "m.prom")
 

@@ -88,7 +88,8 @@ class MetricsFile:
         try:
             with self._lock, FileLock(f"{self.path}.lock", timeout=_LOCK_SECONDS):
                 values = self._read()
-                for name, labels, value in figures.list_values():
+                for name, given, value in figures.list_values():
+                    labels = tuple(sorted(given))
                     values[name, labels] = values.get((name, labels), 0.0) + value
                 values[_LAST, (("stage", figures.stage),)] = round(time.time(), 3)
                 self._write(values)
@@ -103,7 +104,7 @@ class MetricsFile:
         except FileNotFoundError:
             return {}
         return {
-            (sample.name.removesuffix("_total"), tuple(sample.labels.items())): float(sample.value)
+            (sample.name.removesuffix("_total"), tuple(sorted(sample.labels.items()))): float(sample.value)
             for family in text_string_to_metric_families(text)
             for sample in family.samples
             if sample.name.startswith("curate_")

@@ -58,7 +58,7 @@ def write_project(folder: Path) -> Path:
     file = folder / "curate.yaml"
     file.write_text(
         "lake: {catalog: '${CATALOG_URL}', data: 's3://lake/project'}\n"
-        "ingest: [{source: data.jsonl}]\n"
+        "ingest: [{source: data.jsonl, fields: {prompt: prompt, response: response, response_model: model}}]\n"
         "judge: {judges: [{name: length, kind: rule, rule: length}]}\n"
     )
     return file

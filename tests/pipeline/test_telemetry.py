@@ -28,7 +28,7 @@ TEXT = "Because the walrus said so"
 MODEL = """
 engines:
   remote: {{kind: openai, url: "{url}", model: judge-model, api_key_env: TELEMETRY_KEY, price_in: 1, price_out: 2}}
-ingest: [{{source: data.jsonl}}]
+ingest: [{{source: data.jsonl, fields: {{prompt: prompt, response: response, response_model: model}}}}]
 judge:
   judges:
     - {{name: remote, kind: pairwise, engine: remote}}

@@ -74,9 +74,7 @@ def measure(location: Location, writers: int, seconds: float) -> float:
 @contextlib.contextmanager
 def start_servers(folder: Path) -> Iterator[tuple[PostgresServer | None, S3Server | None]]:
     """Yield the servers that can be started here."""
-    for parent in (folder, folder.parent):  # PostgreSQL runs as another user
-        with contextlib.suppress(OSError):
-            parent.chmod(parent.stat().st_mode | 0o011)
+    folder.chmod(0o755)  # PostgreSQL runs as another user
     with contextlib.ExitStack() as stack:
         started: list[object] = []
         for server in (PostgresServer(folder / "postgres"), S3Server()):

@@ -87,12 +87,13 @@ class NewBucketFiles:
         ]
 
 
-def settle_bucket(data: str, listed: Iterable[DataFile]) -> list[str]:
-    """Put back what the catalog lists and has lost, and remove all copies. Hold the lock.
+def settle_bucket(data: str, listed: Iterable[DataFile], *, drop_unlisted: bool) -> list[str]:
+    """Put back what the catalog lists and has lost, and remove those copies.
 
     Args:
         data: The bucket's URL.
         listed: The files that the catalog lists.
+        drop_unlisted: Remove all other copies too: hold the lock, or they may be those of a writer at work.
 
     Returns:
         The files that were put back.
@@ -101,13 +102,16 @@ def settle_bucket(data: str, listed: Iterable[DataFile]) -> list[str]:
     kept = {name.rpartition("--")[2]: f"{root}/{PENDING}/{name}" for name in _list_names(f"{root}/{PENDING}")}
     if not kept:
         return []
-    files, returned = open_file_system(), []
+    files, returned, settled = open_file_system(), list[str](), list[str]()
     for file in listed:
         copy, path = kept.get(file.path.rpartition("/")[2]), strip_scheme(file.path)
-        if copy is not None and not _exists(files, path):
+        if copy is None:
+            continue
+        if not _exists(files, path):
             files.copy_file(copy, path)
             returned.append(file.path)
-    _delete_files(kept.values())
+        settled.append(copy)
+    _delete_files(kept.values() if drop_unlisted else settled)
     return returned
 
 

@@ -419,7 +419,7 @@ class Lake:
         if not is_local(self.location.data):
             if not read_only and has_pending_files(self.location.data):
                 with self.lock():
-                    self._recover_pending()
+                    settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=True)
             return
         kept = self.list_kept(PENDING)
         if not kept:
@@ -435,10 +435,10 @@ class Lake:
             self.move_to_trash(list(self.list_kept(PENDING).values()))
 
     def _recover_pending(self) -> None:
-        """Put back what a commit has brought into the catalog although it failed, with the checksums. Hold the lock."""
+        """Put back what a commit has brought into the catalog although it failed, with the checksums."""
         if not is_local(self.location.data):
             if has_pending_files(self.location.data):
-                settle_bucket(self.location.data, self.list_data_files())
+                settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=False)
         elif kept := self.list_kept(PENDING):
             self.return_kept_files(PENDING)
             self.record_unlisted_files(kept)

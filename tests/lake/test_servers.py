@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -31,13 +32,11 @@ SECONDS = float(os.environ.get("CURATE_WRITERS_SECONDS", "20"))
 
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:3]):  # PostgreSQL runs as another user, who must come in
-        if parent.stat().st_uid == os.getuid():
-            parent.chmod(parent.stat().st_mode | 0o011)
-    with PostgresServer(folder / "server") as server:
-        yield server
+def postgres() -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory() as name:  # not pytest's folders: PostgreSQL runs as another user
+        Path(name).chmod(0o755)
+        with PostgresServer(Path(name) / "server") as server:
+            yield server
 
 
 @pytest.fixture

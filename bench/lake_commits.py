@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pytest
@@ -29,6 +30,8 @@ import pytest
 from curate.lake.lake import Lake, Location
 from curate.lake.runs import StageRun
 from tests.lake.servers import PostgresServer, S3Server
+
+Server = TypeVar("Server")
 
 ROWS = 20
 PLACES = (("SQLite", "PostgreSQL"), ("disk", "S3"))
@@ -76,17 +79,19 @@ def start_servers(folder: Path) -> Iterator[tuple[PostgresServer | None, S3Serve
     """Yield the servers that can be started here."""
     folder.chmod(0o755)  # PostgreSQL runs as another user
     with contextlib.ExitStack() as stack:
-        started: list[object] = []
-        for server in (PostgresServer(folder / "postgres"), S3Server()):
-            try:
-                started.append(stack.enter_context(server))
-            except pytest.skip.Exception as reason:
-                print(f"left out: {reason}")
-                started.append(None)
-        postgres, bucket = started
-        if isinstance(bucket, S3Server):
+        postgres = _start(stack, PostgresServer(folder / "postgres"))
+        bucket = _start(stack, S3Server())
+        if bucket is not None:
             os.environ.update(bucket.environment)
-        yield postgres, bucket  # type: ignore[misc]
+        yield postgres, bucket
+
+
+def _start(stack: contextlib.ExitStack, server: contextlib.AbstractContextManager[Server]) -> Server | None:
+    try:
+        return stack.enter_context(server)
+    except pytest.skip.Exception as reason:
+        print(f"left out: {reason}")
+        return None
 
 
 def main() -> None:
@@ -100,8 +105,9 @@ def main() -> None:
                 continue
             place = f"{catalog}_{files}_{writers}".lower()
             data = f"s3://{bucket.bucket}/{place}" if files == "S3" and bucket else f"{name}/{place}"
-            is_server = catalog == "PostgreSQL" and postgres is not None
-            url = postgres.create_database(place) if is_server else f"{name}/{place}.sqlite"
+            url = f"{name}/{place}.sqlite"
+            if catalog == "PostgreSQL" and postgres:
+                url = postgres.create_database(place)
             rate = measure(Location(url, data), writers, options.seconds)
             print(f"{catalog:10} {files:4} {writers} writers: {rate:6.1f} commits/s", flush=True)
 

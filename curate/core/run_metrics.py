@@ -113,22 +113,23 @@ class MetricsFile:
     def _write(self, values: Mapping[tuple[str, Labels], float]) -> None:
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+        from prometheus_client.registry import Collector
 
-        families: dict[str, Metric] = {}
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for (name, labels), value in sorted(values.items()):
             names = [label for label, _ in labels]
             if name not in families and name == _LAST:
                 families[name] = GaugeMetricFamily(name, "When a stage last committed a chunk.", labels=names)
             elif name not in families:
                 families[name] = CounterMetricFamily(name, _DESCRIPTIONS.get(name, name), labels=names)
-            families[name].add_metric([text for _, text in labels], value)  # type: ignore[attr-defined]
+            families[name].add_metric([text for _, text in labels], value)
 
-        class Families:
+        class Families(Collector):
             def collect(self) -> Iterable[Metric]:
                 return families.values()
 
         registry = CollectorRegistry()
-        registry.register(Families())  # type: ignore[arg-type]
+        registry.register(Families())
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}")  # the collector reads *.prom only
         new.write_bytes(generate_latest(registry))
         new.chmod(0o644)

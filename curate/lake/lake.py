@@ -238,7 +238,8 @@ class Lake:
 
         `mark`: what the commit message has in its extra information, so that a commit whose answer was lost is found.
         """
-        files = (NewFiles if is_local(self.location.data) else NewBucketFiles)(self.location.data)
+        data = self.location.data
+        files: NewFiles | NewBucketFiles = NewFiles(data) if is_local(data) else NewBucketFiles(data)
         self._connection.execute("BEGIN")
         self._in_transaction, is_ready = True, False
         try:

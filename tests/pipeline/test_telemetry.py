@@ -216,7 +216,7 @@ def test_an_error_is_marked_by_its_type_alone_and_secrets_are_replaced(
             raise ValueError(TEXT)
     finally:
         stop_tracing()
-    span = next(span for span in exporter.get_finished_spans() if span.name == "work")
+    span: Any = next(span for span in exporter.get_finished_spans() if span.name == "work")
     assert dict(span.attributes) == {"curate.part": "at [secret]", "error.type": "ValueError"}
     assert not span.events
     assert not span.status.description

@@ -13,7 +13,7 @@ import duckdb
 from curate.core.errors import CurateError
 from curate.lake.bucket import create_secret, refuse_other_schemes
 from curate.lake.data_folder import has_files, hide_password, is_local
-from curate.lake.extensions import load_extension
+from curate.lake.extensions import connect_duckdb
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _CONFLICT = re.compile(
@@ -104,9 +104,7 @@ def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     backend = "postgres" if location.is_postgres else "sqlite"
     refuse_other_schemes(location.data)
     in_bucket = not is_local(location.data)
-    connection = duckdb.connect()
-    for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if in_bucket else [])):
-        load_extension(connection, extension)
+    connection = connect_duckdb("ducklake", _EXTENSIONS[backend], *(["httpfs"] if in_bucket else []))
     if in_bucket:
         create_secret(connection)
     connection.execute("SET ducklake_max_retry_count = 100")

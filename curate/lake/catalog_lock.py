@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from curate.lake.extensions import load_extension
+from curate.lake.extensions import connect_duckdb
 from curate.lake.lost_catalog import wait_for_catalog
 
 _KEY = 0x63757261  # "cura"
@@ -50,8 +50,7 @@ class CatalogLock:
     def _take(self) -> None:
         try:
             if self._session is None:
-                self._session = duckdb.connect()
-                load_extension(self._session, "postgres_scanner")
+                self._session = connect_duckdb("postgres_scanner")
                 catalog = self._catalog.replace("'", "''")
                 self._session.execute(f"ATTACH '{catalog}' AS catalog (TYPE postgres)")
             self._session.execute("BEGIN")

@@ -303,6 +303,10 @@ class Lake:
         result: pa.Table | None = None
         with self.lock():
             statements = self._connection.extract_statements(query)
+            if any(statement.type == duckdb.StatementType.LOAD for statement in statements):
+                raise CurateError(
+                    "`curate sql` neither installs nor loads extensions: leave that statement out."
+                )
             if all(
                 statement.type in _CHANGES for statement in statements
             ):  # else they may begin and end transactions
@@ -508,9 +512,10 @@ class Lake:
             )
 
     def _list_applied(self, database: str) -> set[str]:
-        if not self._has_table(database, "migrations"):
+        try:  # to ask whether there is the table would read the columns of all tables
+            return {name for (name,) in self.rows(f"SELECT name FROM {database}.main.migrations")}
+        except duckdb.CatalogException:
             return set()
-        return {name for (name,) in self.rows(f"SELECT name FROM {database}.migrations")}
 
     def _has_table(self, database: str, table: str) -> bool:
         query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"

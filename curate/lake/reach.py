@@ -8,7 +8,7 @@ from curate.core.errors import CurateError
 from curate.core.secrets import scrub_text
 from curate.lake.bucket import BucketAccess, open_file_system, strip_scheme
 from curate.lake.data_folder import hide_password
-from curate.lake.extensions import load_extension
+from curate.lake.extensions import connect_duckdb
 
 
 def read_postgres_version(catalog: str) -> str:
@@ -17,8 +17,7 @@ def read_postgres_version(catalog: str) -> str:
     Raises:
         CurateError: It does not answer, or does not let us in.
     """
-    with duckdb.connect() as connection:
-        load_extension(connection, "postgres_scanner")
+    with connect_duckdb("postgres_scanner") as connection:
         quoted = catalog.replace("'", "''")
         try:
             connection.execute(f"ATTACH '{quoted}' AS catalog (TYPE postgres, READ_ONLY)")

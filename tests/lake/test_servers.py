@@ -22,6 +22,7 @@ from curate.config.project import load_config
 from curate.core.errors import CurateError
 from curate.lake.bucket import BucketAccess
 from curate.lake.check.run import check_lake
+from curate.lake.extensions import connect_duckdb
 from curate.lake.lake import Lake, Location
 from curate.lake.lost_catalog import CatalogLostError, repeat_when_lost, wait_for_catalog
 from curate.lake.runs import StageRun
@@ -168,8 +169,9 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(postgres: PostgresServer, tm
 def test_a_session_that_has_lost_the_lock_commits_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
     location = Location(postgres.url, str(tmp_path / "data"))
     with Lake.open(location) as lake, pytest.raises(CatalogLostError), lake.write("x") as writer:
-        with duckdb.connect() as other:  # what a limit of the server, or its administrator, does
-            other.execute("SET autoinstall_known_extensions = false")
+        with connect_duckdb(
+            "postgres_scanner"
+        ) as other:  # what a limit of the server, or its administrator, does
             _end_lock_session(other, postgres.url)
         writer.append("quarantine", pa.table({"quarantine_id": ["a"]}))
     with Lake.open(location, read_only=True) as lake:
@@ -177,9 +179,6 @@ def test_a_session_that_has_lost_the_lock_commits_nothing(postgres: PostgresServ
 
 
 def _end_lock_session(connection: duckdb.DuckDBPyConnection, url: str) -> None:
-    from curate.lake.extensions import load_extension
-
-    load_extension(connection, "postgres_scanner")
     connection.execute(f"ATTACH '{url}' AS catalog (TYPE postgres)")
     query = (
         "SELECT pg_terminate_backend(pid) AS ended FROM pg_locks WHERE locktype = ''advisory'' AND granted"

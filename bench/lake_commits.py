@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--writers", type=int, nargs="+", default=[1, 4])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, start_servers(Path(name)) as (postgres, bucket):
-        for catalog, files, writers in itertools.product(PLACES[0], PLACES[1], options.writers):
+        for files, catalog, writers in itertools.product(PLACES[1], PLACES[0], options.writers):
             if (catalog == "PostgreSQL" and not postgres) or (files == "S3" and not bucket):
                 continue
             place = f"{catalog}_{files}_{writers}".lower()

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import duckdb
@@ -74,11 +74,12 @@ def run_curate(config: Path, *arguments: str, code: int = 0) -> str:
     return text
 
 
-def _write_rows(location: Location, name: str, stop: Event) -> None:
+def _write_rows(location: Location, name: str, ready: Barrier, stop: Event) -> None:
     """Commit until told to stop: rows of its own, every time one that all writers share, and its record."""
     with Lake.open(location) as lake:
         run = StageRun(lake, "ingest", config_hash="0")
         number = 0
+        ready.wait(120)
         while not stop.is_set():
             repeat_when_lost(partial(_commit_rows, run, name, number))
             number += 1
@@ -101,11 +102,12 @@ def test_writers_lose_and_double_nothing_while_the_catalog_is_restarted(
     location = Location(postgres.url, f"s3://{bucket.bucket}/lake")
     Lake.open(location).close()
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    ready, stop = context.Barrier(WRITERS + 1), context.Event()
     names = [f"w{number}" for number in range(WRITERS)]
-    workers = [context.Process(target=_write_rows, args=(location, name, stop)) for name in names]
+    workers = [context.Process(target=_write_rows, args=(location, name, ready, stop)) for name in names]
     for worker in workers:
         worker.start()
+    ready.wait(120)  # a command that starts while the catalog is away ends at once
     for mode in ("fast", "immediate"):  # an orderly stop, and one like a crash
         time.sleep(SECONDS / 3)
         postgres.stop(mode)

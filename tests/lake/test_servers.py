@@ -65,7 +65,14 @@ def write_project(folder: Path) -> Path:
 
 
 def run_curate(config: Path, *arguments: str, code: int = 0) -> str:
-    command = [sys.executable, "-m", "curate.cli.app", *arguments, "--config", str(config)]
+    command = [
+        sys.executable,
+        "-c",
+        "from curate.cli.app import main; main()",
+        *arguments,
+        "--config",
+        str(config),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == code, done.stderr + done.stdout
     text = done.stdout + done.stderr

@@ -104,7 +104,14 @@ def write_project(folder: Path, url: str, more: str) -> Path:
 
 
 def run_curate(config: Path) -> None:
-    command = [sys.executable, "-m", "curate.cli.app", "run", "--config", str(config)]
+    command = [
+        sys.executable,
+        "-c",
+        "from curate.cli.app import main; main()",
+        "run",
+        "--config",
+        str(config),
+    ]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | {}
     )

@@ -26,4 +26,6 @@ def open_lake(
     """Open a project's lake; see `curate.lake.lake.Lake.open`."""
     from curate.lake.lake import Lake
 
+    if not read_only and snapshot is None:
+        config.start_telemetry()
     return Lake.open(config.location, read_only=read_only, snapshot=snapshot, create=create)

@@ -23,6 +23,7 @@ from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
 from curate.config.report import ReportSection
 from curate.config.rubric import RubricSection
+from curate.config.telemetry import MetricsSection, TracesSection, start_telemetry
 from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
@@ -69,6 +70,8 @@ class Config(Section):
     rubric: RubricSection = RubricSection()
     hub: HubSection = HubSection()
     deploy: DeploySection = Field(DeploySection(), exclude=True)  # no result depends on when a run starts
+    metrics: MetricsSection | None = Field(None, exclude=True)  # nor on who looks at it
+    traces: TracesSection | None = Field(None, exclude=True)
 
     _folder: Path = Path()
     _file_name: str = "curate.yaml"
@@ -106,6 +109,10 @@ class Config(Section):
         if self.train is not None and self.train.judge is not None:
             names.append(self.train.judge)
         return names
+
+    def start_telemetry(self) -> None:
+        """Begin to count and to trace what this process does, where the file asks for it."""
+        start_telemetry(self.resolve(self.metrics.textfile) if self.metrics else None, self.traces)
 
     @cached_property
     def location(self) -> Location:

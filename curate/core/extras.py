@@ -22,13 +22,14 @@ def require_extra(extra: str, *modules: str, purpose: str) -> None:
     Raises:
         MissingExtraError: If a module is not installed.
     """
-    missing = [module for module in modules if not _is_installed(module)]
+    missing = [module for module in modules if not is_installed(module)]
     if missing:
         names = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
         raise MissingExtraError(f"{purpose} needs {names}: run `pip install 'curate[{extra}]'`.")
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be imported, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # a module that is blocked, or half imported

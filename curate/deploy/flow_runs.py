@@ -79,6 +79,7 @@ def open_project(
         }
         if changed:
             config = change_sections(config, changed)
+        config.start_telemetry()
         with Lake.open(config.location) as lake:
             project = ProjectRun(config, lake, StageTasks(config.deploy))
             try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
+from curate.judge.call_trace import trace_call
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.judgment_rows import (
     build_aspect_rows,
@@ -47,9 +48,11 @@ def answer_chunk(
     """
     configured, began = panel.judges[work.judge], time.monotonic()
     pending = (reader or ChunkReader(lake, panel, [work])).read_questions(work)
-    answers = run_with_restart(configured, [question.question for question in pending])
-    seconds = (time.monotonic() - began) / max(1, len(pending))
-    rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
+    with trace_call(panel, configured) as call:
+        answers = run_with_restart(configured, [question.question for question in pending])
+        seconds = (time.monotonic() - began) / max(1, len(pending))
+        rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
+        call.record(rows)
     others = {}
     if any(answer.verdicts for answer in answers):
         others["criterion_verdicts"] = build_verdict_rows(

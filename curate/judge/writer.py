@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +18,7 @@ import pyarrow.compute as pc
 from curate.core.identity import content_id
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.plan import WorkChunk
+from curate.lake.lost_catalog import repeat_when_lost
 from curate.lake.runs import Counts, StageRun
 
 _MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
@@ -78,6 +81,7 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
         counts.tokens_in, counts.tokens_out = map(sum, zip(*(chunk.tokens for chunk in chunks), strict=True))
         counts.cost = sum(chunk.cost for chunk in chunks)
+        counts.engine = ",".join(engine.name for engine in configured.engines)
         counts.details = {"revision": configured.revision}
     return counts
 
@@ -117,7 +121,10 @@ class BackgroundWriter:
     _thread: threading.Thread = field(init=False)
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._write_loop, name="curate-writer", daemon=True)
+        context = contextvars.copy_context()  # which run or span this is part of
+        self._thread = threading.Thread(
+            target=context.run, args=(self._write_loop,), name="curate-writer", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -170,7 +177,7 @@ class BackgroundWriter:
                 chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
             try:
                 for of_one_judge in _group_by_judge(chunks):
-                    commit_chunks(self.run, of_one_judge)
+                    repeat_when_lost(partial(commit_chunks, self.run, of_one_judge))
             except BaseException as error:  # any kind: it is raised where somebody waits for the commit
                 self._error = error
             last = time.monotonic()

@@ -11,11 +11,14 @@ from pathlib import Path
 import duckdb
 
 from curate.core.errors import CurateError
-from curate.lake.data_folder import has_files, hide_password
+from curate.lake.bucket import create_secret, refuse_other_schemes
+from curate.lake.data_folder import has_files, hide_password, is_local
 from curate.lake.extensions import connect_duckdb
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
-_CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
+_CONFLICT = re.compile(
+    r"conflict|database is locked|could not serialize|database system is (starting|shutting)", re.IGNORECASE
+)
 _ATTEMPTS = 8
 _NO_LAKE = (
     "creating a new DuckLake is explicitly disabled"  # in DuckLake's words for a catalog without a lake
@@ -99,8 +102,11 @@ def _list_options(location: Location, *, read_only: bool, snapshot: int | None) 
 def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     """A database in memory with the extensions that the lake needs."""
     backend = "postgres" if location.is_postgres else "sqlite"
-    in_a_bucket = ["httpfs"] if "://" in location.data else []
-    connection = connect_duckdb("ducklake", _EXTENSIONS[backend], *in_a_bucket)
+    refuse_other_schemes(location.data)
+    in_bucket = not is_local(location.data)
+    connection = connect_duckdb("ducklake", _EXTENSIONS[backend], *(["httpfs"] if in_bucket else []))
+    if in_bucket:
+        create_secret(connection)
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # stages show their own progress

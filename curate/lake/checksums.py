@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,17 +49,20 @@ def record_checksums(connection: duckdb.DuckDBPyConnection, checksums: Sequence[
             "sha256": [checksum.sha256 for checksum in checksums],
         }
     )
-    connection.register("new_checksums", rows)
+    # A name of its own each time: where the connection to the catalog breaks, the last one may stay.
+    name = f"new_checksums_{uuid.uuid4().hex}"
+    connection.register(name, rows)
     try:
         try:
-            connection.execute(f"INSERT INTO {_TABLE} SELECT * FROM new_checksums")
+            connection.execute(f"INSERT INTO {_TABLE} SELECT * FROM {name}")
         except duckdb.CatalogException:  # the first ones of this lake
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_TABLE} (file VARCHAR, bytes BIGINT, sha256 VARCHAR)"
             )
-            connection.execute(f"INSERT INTO {_TABLE} SELECT * FROM new_checksums")
+            connection.execute(f"INSERT INTO {_TABLE} SELECT * FROM {name}")
     finally:
-        connection.unregister("new_checksums")
+        with contextlib.suppress(duckdb.Error):
+            connection.unregister(name)
 
 
 def read_checksums(connection: duckdb.DuckDBPyConnection) -> dict[str, Checksum]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterator, Sequence
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -22,8 +24,16 @@ from curate.core.durable import sync_files
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.lake.attach import Location, attach_lake, attach_store
+from curate.lake.bucket_files import (
+    NewBucketFiles,
+    compute_object_checksum,
+    has_pending_files,
+    settle_bucket,
+)
 from curate.lake.catalog_file import read_change_mark, remove_seal, write_seal
+from curate.lake.catalog_lock import CatalogLock
 from curate.lake.checksums import (
+    METADATA,
     Checksum,
     compute_checksum,
     forget_checksums,
@@ -46,7 +56,7 @@ from curate.lake.data_folder import (
     read_claim,
     write_claim,
 )
-from curate.lake.extensions import connect_duckdb
+from curate.lake.lost_catalog import CatalogLostError, is_lost, wait_for_catalog
 from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.staged_file import StagedFile, write_staged_file
@@ -57,13 +67,14 @@ from curate.records import TABLES
 
 __all__ = ["Lake", "Location"]
 
-_ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
 _CHANGES = tuple(
     getattr(duckdb.StatementType, name)
     for name in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "ALTER", "DROP")
 )
 _ORPHANS = "ducklake_delete_orphaned_files"
+_READS = ("SELECT", "FROM", "WITH")
+_Result = TypeVar("_Result")
 
 
 class Lake:
@@ -80,6 +91,8 @@ class Lake:
         self.location = location
         self._original = original
         self._changed: threading.Event = threading.Event() if original is None else original._changed
+        self._catalog_lock = CatalogLock(location.catalog) if location.is_postgres else None
+        self._in_transaction = False
 
     @classmethod
     def open(
@@ -128,6 +141,8 @@ class Lake:
     def close(self) -> None:
         """Close the connection; where the catalog has changed, seal it (`curate.lake.catalog_file`)."""
         self._connection.close()
+        if self._catalog_lock is not None:
+            self._catalog_lock.close()
         if self._original is not None or self.location.is_postgres or not self._changed.is_set():
             return
         # Another writer that is at work seals it when it closes. A full disk leaves no seal, and is no reason to fail.
@@ -146,23 +161,31 @@ class Lake:
     # Reading ---------------------------------------------------------------------------------------------
 
     def arrow(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
-        return self._connection.execute(query, list(parameters)).to_arrow_table()
+        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).to_arrow_table())
 
     def frame(self, query: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
-        return self._connection.execute(query, list(parameters)).pl()
+        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).pl())
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, list(parameters)).fetchall()
+        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchall())
 
     def value(self, query: str, parameters: Sequence[object] = ()) -> Any:
-        row = self._connection.execute(query, list(parameters)).fetchone()
+        row = self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchone())
         return row[0] if row else None
+
+    def _ask(self, query: str, ask: Callable[[], _Result]) -> _Result:
+        """Ask the lake; a read outside a transaction waits for a PostgreSQL catalog that is away."""
+        if not self.location.is_postgres or self._in_transaction or not query.lstrip().startswith(_READS):
+            return ask()
+        return wait_for_catalog(self.location.catalog, ask)
 
     def batches(
         self, query: str, parameters: Sequence[object] = (), *, rows: int = 65_536
     ) -> pa.RecordBatchReader:
         """A result as a stream, for tables that need not fit in memory. Use no other method meanwhile."""
-        return self._connection.execute(query, list(parameters)).to_arrow_reader(rows)
+        return self._ask(
+            query, lambda: self._connection.execute(query, list(parameters)).to_arrow_reader(rows)
+        )
 
     @contextlib.contextmanager
     def bind(self, name: str, table: pa.Table | pl.DataFrame) -> Iterator[None]:
@@ -208,39 +231,76 @@ class Lake:
         """One transaction under the lake's lock: all of it is committed, or nothing.
 
         `message` is kept with the snapshot (a run id, so that a run finds the snapshot it made).
+
+        Raises:
+            CatalogLostError: The connection to a PostgreSQL catalog broke, and nothing was committed.
         """
-        with self.lock(), self._transact() as files:
-            yield Writer(self._connection, self.stage, files)
-            self._connection.execute("CALL lake.set_commit_message('curate', ?)", [message])
+        mark = uuid.uuid4().hex
+        with self.lock(), self._transact(mark) as files:
+            yield Writer(self._connection, self.stage, files, self.location.data)
+            self._connection.execute(
+                "CALL lake.set_commit_message('curate', ?, extra_info => ?)", [message, mark]
+            )
 
     @contextlib.contextmanager
-    def _transact(self) -> Iterator[NewFiles]:
-        """One transaction whose files are on the disk before the catalog names them. Hold the lock."""
-        files = NewFiles(self.location.data)
+    def _transact(self, mark: str = "") -> Iterator[NewFiles | NewBucketFiles]:
+        """One transaction whose files are on the disk before the catalog names them. Hold the lock.
+
+        `mark`: what the commit message has in its extra information, so that a commit whose answer was lost is found.
+        """
+        data = self.location.data
+        files: NewFiles | NewBucketFiles = NewFiles(data) if is_local(data) else NewBucketFiles(data)
         self._connection.execute("BEGIN")
+        self._in_transaction, is_ready = True, False
         try:
             yield files
             checksums = files.secure_files()
+            if self._catalog_lock is not None:
+                self._catalog_lock.verify_lock()
+            is_ready = True
             self._connection.execute("COMMIT")
-            files.release_files()
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._connection.execute("ROLLBACK")
+            self._in_transaction = False
+            is_kept = is_ready and is_lost(error) and self._has_commit(mark)
             with contextlib.suppress(duckdb.Error, OSError):  # else the next one that opens the lake does it
                 self._recover_pending()
-            raise
-        record_checksums(self._connection, checksums)
+            if not is_kept:
+                if is_lost(error) and is_ready and not mark:
+                    raise CurateError(
+                        f"The connection to the catalog {hide_password(self.location.catalog)} broke at the end, and "
+                        "it is not known whether the change was kept: run the same command again."
+                    ) from error
+                if is_lost(error):
+                    raise CatalogLostError(
+                        f"The connection to the catalog {hide_password(self.location.catalog)} broke, and nothing of "
+                        "this transaction was kept: run the same command again, it goes on from here."
+                    ) from error
+                raise
+        finally:
+            self._in_transaction = False
+        files.release_files()
+        self._ask("SELECT", lambda: record_checksums(self._connection, checksums))
+
+    def _has_commit(self, mark: str) -> bool:
+        """Tell whether the catalog has kept the commit with this mark. Looked up twice: a server may be at it still."""
+        query = f"SELECT count(*) FROM {METADATA}.ducklake_snapshot_changes WHERE commit_extra_info = ?"
+        if not mark or self.value(query, [mark]):
+            return bool(mark)
+        time.sleep(1)
+        return bool(self.value(query, [mark]))
 
     def stage(self, table: str, rows: pa.Table) -> StagedFile | None:
         """Write rows as a Parquet file of the table before the lock is taken; `Writer.adopt` appends it.
 
         Arrow's Parquet writer takes a third of the time of an INSERT, and nobody waits for it. None where that
-        does not pay (few rows) or the data is in no local folder: then append the rows themselves. A file that
-        is never adopted is an orphan that DuckLake's clean-up removes.
+        does not pay (few rows): then append the rows themselves. A file that is never adopted is an orphan that
+        DuckLake's clean-up removes.
         """
-        if rows.num_rows < _STAGED_ROWS or not is_local(self.location.data):
+        if rows.num_rows < _STAGED_ROWS:
             return None
-        return write_staged_file(table, rows, Path(self.location.data))
+        return write_staged_file(table, rows, self.location.data)
 
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
         """A maintenance procedure of DuckLake, as a transaction of its own."""
@@ -279,13 +339,17 @@ class Lake:
         `names`: consider only these.
         """
         known = read_checksums(self._connection)
-        paths = [Path(file.path) for file in self.list_data_files() if is_local(file.path)]
+        listed = self.list_data_files()
+        remote = [file.path for file in listed if not is_local(file.path) and _name_file(file) not in known]
+        if names is None and remote:
+            record_checksums(self._connection, [compute_object_checksum(path) for path in remote])
+        paths = [Path(file.path) for file in listed if is_local(file.path)]
         new = [path for path in paths if path.name not in known and path.is_file()]
         if names is not None:
             new = [path for path in new if path.name in names]
         sync_files(new)
         record_checksums(self._connection, [compute_checksum(path) for path in new])
-        return len(new)
+        return len(new) + (len(remote) if names is None else 0)
 
     # Who owns the data folder ------------------------------------------------------------------------------
 
@@ -367,6 +431,11 @@ class Lake:
 
         What the catalog does not list goes to the trash, where it does no harm.
         """
+        if not is_local(self.location.data):
+            if not read_only and has_pending_files(self.location.data):
+                with self.lock():
+                    settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=True)
+            return
         kept = self.list_kept(PENDING)
         if not kept:
             return
@@ -381,8 +450,11 @@ class Lake:
             self.move_to_trash(list(self.list_kept(PENDING).values()))
 
     def _recover_pending(self) -> None:
-        """Put back what a commit has brought into the catalog although it failed, with the checksums. Hold the lock."""
-        if kept := self.list_kept(PENDING):
+        """Put back what a commit has brought into the catalog although it failed, with the checksums."""
+        if not is_local(self.location.data):
+            if has_pending_files(self.location.data):
+                settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=False)
+        elif kept := self.list_kept(PENDING):
             self.return_kept_files(PENDING)
             self.record_unlisted_files(kept)
 
@@ -402,21 +474,14 @@ class Lake:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the lock of all writers. It must not be taken twice."""
-        if not self.location.is_postgres:
-            with FileLock(self.location.catalog + ".lock"):
-                remove_seal(self.location.catalog)
-                self._changed.set()
+        if self._catalog_lock is not None:
+            with self._catalog_lock.hold():
                 yield
             return
-        # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
-        with connect_duckdb("postgres_scanner") as session:
-            session.execute(f"ATTACH '{_quote_text(self.location.catalog)}' AS catalog (TYPE postgres)")
-            session.execute("BEGIN")
-            session.execute(
-                f"SELECT * FROM postgres_query('catalog', 'SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})::text')"
-            )
+        with FileLock(self.location.catalog + ".lock"):
+            remove_seal(self.location.catalog)
+            self._changed.set()
             yield
-            session.execute("ROLLBACK")
 
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, in one transaction, in the order of their names."""
@@ -478,9 +543,9 @@ def _read_texts(folder: str) -> dict[str, str]:
     }
 
 
+def _name_file(file: DataFile) -> str:
+    return file.path.rpartition("/")[2]
+
+
 def _in_table(file: str) -> str:
     return "/".join(file.split("/")[-2:])
-
-
-def _quote_text(text: str) -> str:
-    return text.replace("'", "''")

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from curate import __version__
+from curate.core.run_metrics import ChunkFigures, count_chunk
+from curate.core.tracing import trace_span
 from curate.lake.lake import Lake
 from curate.lake.writer import Writer
 from curate.records import Run, arrow_schema
@@ -30,6 +32,7 @@ class Counts:
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+    engine: str = ""  # names of the engines that were asked
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -85,15 +88,49 @@ class StageRun:
         Fill the counts inside; they must reconcile.
         """
         snapshot, counts = self.lake.snapshot(), Counts()
-        with self.lake.write(self.run_id) as writer:
+        place = {
+            "curate.stage": self.stage,
+            "curate.part": part,
+            "curate.chunk": index,
+            "curate.run": self.run_id,
+        }
+        with trace_span("commit chunk", place) as span, self.lake.write(self.run_id) as writer:
             yield writer, counts
+            span.set_attributes(
+                {
+                    "curate.rows.kept": counts.rows_kept,
+                    "curate.rows.duplicate": counts.rows_duplicate,
+                    "curate.rows.dropped": counts.rows_dropped,
+                }
+            )
             if counts.rows_in != counts.rows_kept + counts.rows_duplicate + counts.rows_dropped:
                 raise AssertionError(f"{self.stage} {part}: the counts do not reconcile: {counts}")
             record = self._record(part, fingerprint, index, status, snapshot, counts)
             writer.append("runs", pa.Table.from_pylist([record.model_dump()], schema=arrow_schema(Run)))
         self.commits += 1
         self.total.add(counts)
+        self._count(part, counts)
         self._chunk_started, self._began = time.monotonic(), _read_clock()
+
+    def _count(self, part: str, counts: Counts) -> None:
+        asked = self.stage == "judge"
+        count_chunk(
+            ChunkFigures(
+                stage=self.stage,
+                part=part,
+                engine=counts.engine,
+                seconds=time.monotonic() - self._chunk_started,
+                rows={
+                    "kept": counts.rows_kept,
+                    "duplicate": counts.rows_duplicate,
+                    "dropped": counts.rows_dropped,
+                },
+                requests=counts.rows_kept + counts.rows_dropped if asked else 0,
+                failures=counts.rows_dropped if asked else 0,
+                tokens={"in": counts.tokens_in, "out": counts.tokens_out},
+                cost=counts.cost,
+            )
+        )
 
     def summary(self, *, skipped: bool = False, note: str = "") -> Summary:
         return Summary(self.stage, self.total, time.monotonic() - self._started, skipped, note)

@@ -10,9 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.core.resources import read_query
+from curate.lake.bucket_files import NewBucketFiles
+from curate.lake.data_folder import is_local
 from curate.lake.new_files import NewFiles
 from curate.lake.scrub import scrub_rows
-from curate.lake.staged_file import StagedFile
+from curate.lake.staged_file import StagedFile, write_staged_file
+from curate.records import TABLES, arrow_schema
+
+_INLINED = 10  # rows up to which DuckLake keeps an insert in the catalog
 
 
 class Writer:
@@ -22,11 +27,13 @@ class Writer:
         self,
         connection: duckdb.DuckDBPyConnection,
         stage: Callable[[str, pa.Table], StagedFile | None],
-        files: NewFiles,
+        files: NewFiles | NewBucketFiles,
+        data: str,
     ) -> None:
         self._connection = connection
         self._stage = stage
         self._files = files
+        self._data = data
 
     def append(
         self, table: str, rows: pa.Table, *, unique: str | None = None, near: str | None = None
@@ -42,19 +49,40 @@ class Writer:
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         if unique is not None:
             rows = _take_first(rows, unique)
-        self._files.watch_table(table)
+        is_uploaded = not is_local(self._data) and rows.num_rows > _INLINED and table in TABLES
+        if not is_uploaded:
+            self._files.watch_table(table)
         self._connection.register("incoming", rows)
         try:
             source, bounds = "SELECT * FROM incoming", list[object]()
             if unique is not None:
                 there, bounds = _find_existing(table, rows, near)
                 source += f" ANTI JOIN ({there}) AS there USING ({unique})"
+            if is_uploaded:
+                return self._upload(table, self._connection.execute(source, bounds).to_arrow_table())
             inserted = self._connection.execute(
                 f"INSERT INTO lake.{table} ({columns}) {source}", bounds
             ).fetchone()
         finally:
             self._connection.unregister("incoming")
         return int(inserted[0]) if inserted else 0
+
+    def _upload(self, table: str, rows: pa.Table) -> int:
+        """Insert rows into a table in a bucket, as a file of ours.
+
+        DuckLake deletes what it wrote where a commit fails, also where the catalog has kept the commit and only the
+        answer was lost; a file that was added is left alone.
+        """
+        if rows.num_rows == 0:
+            return 0
+        schema = arrow_schema(TABLES[table])
+        columns = [
+            rows[field.name].cast(field.type)
+            if field.name in rows.column_names
+            else pa.nulls(rows.num_rows, field.type)
+            for field in schema
+        ]
+        return self.adopt(write_staged_file(table, pa.table(columns, schema=schema), self._data))
 
     def adopt(self, file: StagedFile) -> int:
         """Append the rows of a file that `Lake.stage` wrote; the lake owns it from here on."""

@@ -12,11 +12,13 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
+from curate.core.tracing import trace_span
 from curate.filter import filter_items, has_decisions, reads_judgments
 from curate.ingest import ingest_sources, refuse_wasted_inputs
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
+from curate.lake.lost_catalog import repeat_when_lost
 from curate.lake.runs import Counts, Summary
 from curate.pipeline.evaluate import evaluate_project
 from curate.pipeline.export import export_labels
@@ -34,8 +36,9 @@ class CallStage(Protocol):
 
 
 def call_stage(name: str, work: StageWork, lake: Lake) -> Summary:
-    """Do the work of the stage `name` here and now."""
-    return work(lake)
+    """Do the work of the stage `name` here and now; it goes on where it was, if a PostgreSQL catalog was restarted."""
+    with trace_span(f"stage {name}", {"curate.stage": name}):
+        return repeat_when_lost(lambda: work(lake))
 
 
 def run_curation(

@@ -61,6 +61,6 @@ def test_collect_removes_what_a_killed_writer_left_behind_and_spares_the_new(lak
     two_days_ago = time.time() - 2 * 86_400
     os.utime(old.path, (two_days_ago, two_days_ago))
     assert collect_garbage(lake, keep=timedelta(days=30), orphans=True).files == 1
-    assert not old.path.exists()
-    assert new.path.exists()
+    assert not Path(old.path).exists()
+    assert Path(new.path).exists()
     assert lake.value("SELECT count(*) FROM quarantine") == 1000

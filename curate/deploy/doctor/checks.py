@@ -14,16 +14,20 @@ from urllib.parse import urlsplit
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.extras import is_installed
 from curate.core.secrets import scrub_text
 from curate.core.yaml_file import read_yaml
 from curate.deploy.doctor.findings import Finding, Status
 from curate.deploy.doctor.needs import MODULES, list_clear_secrets, list_needed_extras
 from curate.deploy.label_studio import find_label_studio, is_here
 from curate.deploy.service_start import answers, connects
+from curate.lake.data_folder import hide_password, is_local
 from curate.lake.lake import Lake
+from curate.lake.reach import reach_bucket, read_postgres_version
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _LOW, _FULL = 5.0, 0.5  # GB
+_OLDEST_POSTGRES = 12  # that DuckLake takes
 
 
 def check_machine() -> Iterator[Finding]:
@@ -61,7 +65,7 @@ def check_extras(config: Config | None) -> Iterator[Finding]:
     """Check the extras: those that the project needs, and those that it could use."""
     needed = {} if config is None else list_needed_extras(config)
     for extra, modules in MODULES.items():
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        missing = [module for module in modules if not is_installed(module)]
         remedy = f"pip install 'curate[{extra}]'"
         if not missing:
             yield Finding(f"extra {extra}", "ok", "installed")
@@ -86,7 +90,12 @@ def check_project(config: Config, path: Path) -> Iterator[Finding]:
         config: The project.
         path: Its curate.yaml.
     """
+    if config.location.is_postgres:
+        yield _check_catalog(config)
+    if not is_local(config.location.data):
+        yield _check_bucket(config)
     yield _check_lake(config)
+    yield from _check_telemetry(config)
     yield _check_disk(config)
     yield from _check_secrets(path)
     yield from _check_judges(config)
@@ -98,6 +107,46 @@ def check_project(config: Config, path: Path) -> Iterator[Finding]:
         yield _check_address("Prefect server", api, "start it (`curate up`), or correct PREFECT_API_URL")
     else:
         yield Finding("Prefect server", "note", "PREFECT_API_URL is not set: runs are not shown", "curate up")
+
+
+def _check_catalog(config: Config) -> Finding:
+    """Check the PostgreSQL server of the lake's catalog."""
+    catalog = config.location.catalog
+    try:
+        version = read_postgres_version(catalog)
+    except CurateError as error:
+        return Finding("catalog", "missing", str(error), "start that server, or correct `lake.catalog`")
+    message = f"PostgreSQL {version} at {hide_password(catalog)}"
+    if int(version.split(".")[0]) < _OLDEST_POSTGRES:
+        return Finding("catalog", "warning", message, f"use PostgreSQL {_OLDEST_POSTGRES} or later")
+    return Finding("catalog", "ok", message)
+
+
+def _check_bucket(config: Config) -> Finding:
+    """Check the bucket of the lake's files."""
+    try:
+        server = reach_bucket(config.location.data)
+    except CurateError as error:
+        return Finding("bucket", "missing", str(error), "start that server, or correct `lake.data` or AWS_…")
+    return Finding("bucket", "ok", f"{config.location.data} at {server} can be listed")
+
+
+def _check_telemetry(config: Config) -> Iterator[Finding]:
+    """Check where metrics and traces go, if they are asked for."""
+    if config.metrics is not None:
+        folder = config.resolve(config.metrics.textfile).parent
+        if os.access(folder, os.W_OK):
+            yield Finding("metrics", "ok", f"go to {config.metrics.textfile}")
+        else:
+            yield Finding("metrics", "missing", f"{folder} cannot be written", "make it, or change its owner")
+    if config.traces is not None:
+        endpoint = config.traces.endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        remedy = "start the collector, or correct `traces.endpoint`; runs go on without it"
+        if endpoint is None:
+            yield Finding("traces", "warning", "no collector is named", "set `traces.endpoint`")
+        else:
+            finding = _check_address("traces", endpoint, remedy)
+            yield Finding("traces", "warning", finding.message, remedy) if finding.remedy else finding
 
 
 def _check_lake(config: Config) -> Finding:

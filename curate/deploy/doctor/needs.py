@@ -19,6 +19,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "serve": ("fastapi", "uvicorn"),
     "postgres": ("duckdb_extension_postgres_scanner",),
     "s3": ("duckdb_extension_httpfs",),
+    "metrics": ("prometheus_client",),
+    "otel": ("opentelemetry.sdk",),
 }
 """Extras of pyproject.toml, with the modules by which each is known."""
 _ENGINES = {"transformers": "models", "openai": "openai", "vllm": "vllm"}
@@ -51,6 +53,10 @@ def list_needed_extras(config: Config) -> dict[str, str]:
         need("postgres", "lake.catalog")
     if config.lake.data and "://" in config.lake.data:
         need("s3", "lake.data")
+    if config.metrics is not None:
+        need("metrics", "metrics")
+    if config.traces is not None:
+        need("otel", "traces")
     return needed
 
 

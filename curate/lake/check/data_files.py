@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curate.lake.bucket import open_file_system, strip_scheme
+from curate.lake.bucket_files import compute_object_checksum
 from curate.lake.check.findings import CheckReport
 from curate.lake.checksums import Checksum, compute_checksum
 from curate.lake.data_folder import Claim, DataFile, is_local, list_claim_files
@@ -22,25 +24,24 @@ def check_data_files(lake: Lake, report: CheckReport) -> None:
     files = lake.list_data_files()
     unknown = 0
     trash = lake.list_kept(TRASH)
-    remote = [file for file in files if not is_local(file.path)]
     for file in files:
-        if not is_local(file.path):
-            continue
         path = Path(file.path)
         known = checksums.get(path.name)
         unknown += known is None
-        problem = _find_problem(path, file, known)
+        if is_local(file.path):
+            problem, is_there = _find_problem(path, file, known), path.exists()
+        else:
+            problem = _find_object_problem(file, known)
+            is_there = problem != _MISSING
         if problem == _MISSING and path.name in trash:
             problem += ", and is in the trash: `curate check --repair` takes it back"
         if problem and (
-            path.exists() or file in lake.list_data_files()
+            is_there or file in lake.list_data_files()
         ):  # else `curate gc` has removed it just now
             report.add("file", file.path, problem)
         elif not problem:
             report.files += 1
             report.bytes += file.bytes
-    if remote:
-        report.notes.append(f"{len(remote)} data files are in a bucket, whose own checksums are relied on.")
     if unknown:
         report.notes.append(
             f"{unknown} data files have no checksum, because another program or an older curate wrote them: they were "
@@ -76,11 +77,27 @@ def _find_problem(path: Path, file: DataFile, known: Checksum | None) -> str | N
         return f"it cannot be read: {' '.join(str(error).split())}"
 
 
+def _find_object_problem(file: DataFile, known: Checksum | None) -> str | None:
+    """Say what is wrong with a file in a bucket; None where nothing is."""
+    try:
+        checksum = compute_object_checksum(file.path)
+        if checksum.bytes != file.bytes:
+            return f"it has {checksum.bytes} bytes, and {file.bytes} were written"
+        if known is not None:
+            return None if checksum == known else "its content is not what was written: the checksum differs"
+        with open_file_system().open_input_file(strip_scheme(file.path)) as stream:
+            return _compare_rows(_read_whole(stream), file)
+    except FileNotFoundError:
+        return _MISSING
+    except (OSError, pa.ArrowException) as error:
+        return f"it cannot be read: {' '.join(str(error).split())}"
+
+
 def _compare_rows(rows: int, file: DataFile) -> str | None:
     return None if rows == file.rows else f"it has {rows} rows, and the catalog says {file.rows}"
 
 
-def _read_whole(path: Path) -> int:
+def _read_whole(path: Path | pa.NativeFile) -> int:
     """Decode all columns of a file, block by block; returns its rows."""
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         return sum(batch.num_rows for batch in file.iter_batches(16_384))

@@ -53,7 +53,7 @@ def open_image(part: Part, access: ImageAccess) -> Image:
         UnreadableImageError: Whatever is wrong with the image or its address; RefusedImageError where it is not
             allowed.
     """
-    return decode_image(read_medium(part, access))[0]
+    return decode_image(read_medium(part, access), max_pixels=access.max_pixels)[0]
 
 
 def read_medium(part: Part, access: ImageAccess) -> bytes:
@@ -71,7 +71,7 @@ def read_medium(part: Part, access: ImageAccess) -> bytes:
     return content
 
 
-def decode_image(content: bytes) -> tuple[Image, str, bool]:
+def decode_image(content: bytes, *, max_pixels: int | None = None) -> tuple[Image, str, bool]:
     """Decode an image: in RGB and the right way up, the name of its format, and whether it had to be turned."""
     require_extra("media", "PIL", purpose="Reading images")
     from PIL import Image, ImageOps
@@ -80,8 +80,12 @@ def decode_image(content: bytes) -> tuple[Image, str, bool]:
     formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise UnreadableImageError(f"an image has more than {max_pixels:,} pixels")
             is_turned = image.getexif().get(_ORIENTATION, 1) != 1
             return ImageOps.exif_transpose(image).convert("RGB"), str(image.format), is_turned
+    except UnreadableImageError:
+        raise
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
 

@@ -3,12 +3,12 @@
     python bench/seeing_model.py                      # minutes of one processor core
     python bench/seeing_model.py --keep /tmp/seeing   # leave backbone, data and reward models there
 
-Scenes and captions are those of tests/scenes.py, the backbone is that of tests/seeing_model.py (a LLaVA of 0.6 M weights,
-48 × 48 pixels). It is taught what is in pictures; then `curate train` makes a reward model of it on rankings of N captions
-(one right), and the same of a language model that reads the captions alone. Measured on scenes that nobody trained on,
-and on such with combinations of colour and shape that no training picture or caption had; then with each picture
-replaced by a blank one. It sees these scenes and no others: what is shown is that images go from a file to a reward
-without loss, not that anything is good.
+Scenes and captions are those of tests/scenes.py, the backbone is that of tests/seeing_model.py (a LLaVA of 0.6 M
+weights, 48 × 48 pixels). It is taught what is in pictures; then `curate train` makes a reward model of it on rankings
+of N captions (one right), and the same of a language model that reads the captions alone. Measured on scenes that
+nobody trained on, and on such with combinations of colour and shape that no training picture or caption had; then with
+each picture replaced by a blank one. It sees these scenes and no others: what is shown is that images go from a file
+to a reward without loss, not that anything is good.
 """
 
 from __future__ import annotations
@@ -51,12 +51,16 @@ train:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small seeing model, and measure it.")
     parser.add_argument("--steps", type=int, default=900, help="steps in which the backbone is taught")
-    parser.add_argument("--prompts", type=int, default=2000, help="rankings that the reward model learns from")
+    parser.add_argument(
+        "--prompts", type=int, default=2000, help="rankings that the reward model learns from"
+    )
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--n", type=int, default=4, choices=[2, 3, 4], help="captions of a prompt")
     parser.add_argument("--forward", default="joint", choices=["joint", "shared-prefix"])
     parser.add_argument("--held-out", type=int, default=400, help="scenes to measure with")
-    parser.add_argument("--keep", type=Path, help="folder to leave everything in; a backbone that is there is taken")
+    parser.add_argument(
+        "--keep", type=Path, help="folder to leave everything in; a backbone that is there is taken"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:

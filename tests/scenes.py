@@ -110,13 +110,17 @@ def list_facts(scene: Scene) -> dict[str, list[tuple[str, list[str]]]]:
         number = kinds.count(kind)
         if number <= len(NUMBERS):
             wrong = [other for other in range(1, len(NUMBERS) + 1) if other != number]
-            facts["count"].append((describe_count(number, kind), [describe_count(other, kind) for other in wrong]))
+            facts["count"].append(
+                (describe_count(number, kind), [describe_count(other, kind) for other in wrong])
+            )
         if shapes.count(kind[1]) == 1:
             others = [other for other in SHOWN if other[1] == kind[1] and other != kind]
             facts["colour"].append((describe_colour(kind), list(map(describe_colour, others))))
     for kind, cell in single.items():
         others = [(row, column) for row in range(SIDE) for column in range(SIDE) if (row, column) != cell]
-        facts["position"].append((describe_position(kind, cell), [describe_position(kind, other) for other in others]))
+        facts["position"].append(
+            (describe_position(kind, cell), [describe_position(kind, other) for other in others])
+        )
         for other, place in single.items():
             name = name_direction(cell, place)
             if name:
@@ -184,7 +188,12 @@ def draw_scene(rng: Random, scene: Scene) -> Image.Image:
     for (row, column), (colour, shape) in scene.items():
         size = rng.randint(9, 12)
         x, y = (axis * CELL + rng.randint(1, CELL - size - 1) for axis in (column, row))
-        _draw_shape(draw, shape, (x, y, size), tuple(min(255, max(0, value + rng.randint(-18, 18))) for value in COLOURS[colour]))
+        _draw_shape(
+            draw,
+            shape,
+            (x, y, size),
+            tuple(min(255, max(0, value + rng.randint(-18, 18))) for value in COLOURS[colour]),
+        )
     return image
 
 

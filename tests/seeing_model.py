@@ -22,7 +22,6 @@ from tests.scenes import (
     CELL,
     COLOURS,
     COLUMNS,
-    DIRECTIONS,
     FAMILIES,
     NUMBERS,
     PLURALS,
@@ -124,9 +123,11 @@ class Teacher:
     Args:
         processor: Of the model.
         seed: Decides scenes and statements.
+        families: What the statements are about.
     """
 
-    def __init__(self, processor: Any, *, seed: int) -> None:
+    def __init__(self, processor: Any, *, seed: int, families: Sequence[str] = FAMILIES) -> None:
+        self.families = families
         self.tokenizer, self.images, self.rng = processor.tokenizer, processor.image_processor, Random(seed)
         opening = f"<|im_start|>user\n{'<image>' * SIDE**2}{REQUEST}<|im_end|>\n<|im_start|>assistant\n"
         self.opening: list[int] = self.encode(opening)
@@ -137,7 +138,7 @@ class Teacher:
 
     def draw_lesson(self, number: int) -> Lesson:
         """Draw so many scenes."""
-        scenes = [ask_question(self.rng, self.rng.choice(FAMILIES)).scene for _ in range(number)]
+        scenes = [ask_question(self.rng, self.rng.choice(self.families)).scene for _ in range(number)]
         pictures = [draw_scene(self.rng, scene) for scene in scenes]
         rows = [self._write_statements(scene) for scene in scenes]
         longest = max(len(tokens) for tokens, _ in rows)
@@ -159,7 +160,7 @@ class Teacher:
         """
         tokens: list[int] = []
         labels: list[int] = []
-        facts = [facts for facts in list_facts(scene).values() if facts]
+        facts = [facts for family, facts in list_facts(scene).items() if facts and family in self.families]
         tells = self.rng.random() < 0.5
         for _ in range(STATEMENTS):
             true, wrong = self.rng.choice(self.rng.choice(facts))
@@ -198,6 +199,7 @@ def teach_model(
     batch: int = 64,
     learning_rate: float = 2e-3,
     seed: int = 0,
+    families: Sequence[str] = FAMILIES,
     report: Callable[[int, float, float], None] | None = None,
 ) -> None:
     """Teach a model what is in pictures, in place.
@@ -211,9 +213,10 @@ def teach_model(
         batch: Pictures of a step; each is drawn for it, and seen once.
         learning_rate: The highest; it rises over 30 steps, and falls by a cosine to nothing.
         seed: Decides the pictures.
+        families: What the statements are about.
         report: Called after each step with its number and both losses.
     """
-    teacher = Teacher(processor, seed=seed)
+    teacher = Teacher(processor, seed=seed, families=families)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 30) * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -235,7 +238,10 @@ def compute_losses(model: Any, lesson: Lesson, choices: Sequence[Tensor]) -> tup
     """Compute the losses of naming what each part of a picture shows, and of judging statements."""
     logits, words = answer_statements(model, lesson)
     naming = torch.stack(
-        [functional.cross_entropy(words[:, ids], right) for ids, right in zip(choices, lesson.contents, strict=True)]
+        [
+            functional.cross_entropy(words[:, ids], right)
+            for ids, right in zip(choices, lesson.contents, strict=True)
+        ]
     )
     learnt = lesson.labels[:, 1:] >= 0
     return naming.mean(), functional.cross_entropy(logits[:, :-1][learnt], lesson.labels[:, 1:][learnt])

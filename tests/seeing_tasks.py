@@ -16,7 +16,16 @@ from curate.core.identity import content_id
 from curate.data.conversation import text_answer
 from curate.records import Message, Part, text_parts
 from curate.reward.scorer import PromptResponses, RewardScorer
-from tests.scenes import FAMILIES, KEPT_BACK, SHOWN, Question, ask_question, draw_blank, draw_scene, embed_picture
+from tests.scenes import (
+    FAMILIES,
+    KEPT_BACK,
+    SHOWN,
+    Question,
+    ask_question,
+    draw_blank,
+    draw_scene,
+    embed_picture,
+)
 from tests.seeing_model import REQUEST
 
 
@@ -37,7 +46,9 @@ class Measured:
     by_family: dict[str, float]
 
 
-def draw_tasks(number: int, *, n: int, seed: int, kept_back: bool = False) -> list[Task]:
+def draw_tasks(
+    number: int, *, n: int, seed: int, kept_back: bool = False, families: Sequence[str] = FAMILIES
+) -> list[Task]:
     """Draw questions of all families.
 
     Args:
@@ -45,10 +56,13 @@ def draw_tasks(number: int, *, n: int, seed: int, kept_back: bool = False) -> li
         n: Captions of each.
         seed: Decides them.
         kept_back: They are about the combinations of colour and shape that are kept from training.
+        families: What they are about, by turns.
     """
     rng = Random(seed)
     kinds = KEPT_BACK if kept_back else SHOWN
-    questions = [ask_question(rng, FAMILIES[place % len(FAMILIES)], kinds=kinds, n=n) for place in range(number)]
+    questions = [
+        ask_question(rng, families[place % len(families)], kinds=kinds, n=n) for place in range(number)
+    ]
     return [Task(question, embed_picture(draw_scene(rng, question.scene))) for question in questions]
 
 
@@ -56,12 +70,17 @@ def write_rows(file: Path, tasks: Sequence[Task], *, pictures: bool = True) -> N
     """Write tasks as rankings, one right caption before all others; `pictures` False: the captions alone."""
     rows = [
         {
-            "prompt": [message.model_dump(mode="json") for message in make_prompt(task.picture if pictures else None)],
+            "prompt": [
+                message.model_dump(mode="json") for message in make_prompt(task.picture if pictures else None)
+            ],
             "prompt_id": content_id("scene", number),
             "responses": [
-                {"response_id": str(slot), "text": caption} for slot, caption in enumerate(task.question.captions)
+                {"response_id": str(slot), "text": caption}
+                for slot, caption in enumerate(task.question.captions)
             ],
-            "rankings": [1 if slot == task.question.right else 2 for slot in range(len(task.question.captions))],
+            "rankings": [
+                1 if slot == task.question.right else 2 for slot in range(len(task.question.captions))
+            ],
         }
         for number, task in enumerate(tasks)
     ]

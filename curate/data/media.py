@@ -80,14 +80,19 @@ def decode_image(content: bytes, *, max_pixels: int | None = None) -> tuple[Imag
     formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
-            if max_pixels is not None and image.width * image.height > max_pixels:
-                raise UnreadableImageError(f"an image has more than {max_pixels:,} pixels")
+            _check_size(image, max_pixels)
             is_turned = image.getexif().get(_ORIENTATION, 1) != 1
             return ImageOps.exif_transpose(image).convert("RGB"), str(image.format), is_turned
     except UnreadableImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
+
+
+def _check_size(image: Image, max_pixels: int | None) -> None:
+    """Refuse an image that is too large; its size is known before it is decoded."""
+    if max_pixels is not None and image.width * image.height > max_pixels:
+        raise UnreadableImageError(f"an image has more than {max_pixels:,} pixels")
 
 
 def _read(uri: str, access: ImageAccess) -> bytes:

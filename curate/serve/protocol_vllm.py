@@ -166,7 +166,11 @@ class RerankRequest(_VllmRequest):
         order = sorted(range(len(values)), key=lambda place: -values[place])[: self.top_n or None]
         head = self.build_head(answered, "rerank")
         results = [
-            {"index": place, "document": _repeat_document(self.documents[place]), "relevance_score": values[place]}
+            {
+                "index": place,
+                "document": _repeat_document(self.documents[place]),
+                "relevance_score": values[place],
+            }
             for place in order
         ]
         return {"id": head["id"], "model": head["model"], "usage": head["usage"], "results": results}

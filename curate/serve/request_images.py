@@ -19,8 +19,12 @@ from curate.records import Part
 from curate.reward.scorer import PromptResponses
 from curate.serve.limits import RefusedError
 
-_NO_IMAGES = "the model reads text alone, and the request holds an {kind}: leave it out, or serve a vision-language model"
-_NO_PATHS = "an image of a request has to be a `data:` URI or a web address, and no path of the server's own files"
+_NO_IMAGES = (
+    "the model reads text alone, and there is {kind} in the request: leave it out, or serve one that sees"
+)
+_NO_PATHS = (
+    "an image of a request has to be a `data:` URI or a web address, and no path of the server's own files"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,9 @@ class RequestImages:
         """
         count = len({part.uri for prompt in prompts for part in _list_media(prompt)})
         if self.reads_images and count > self.most:
-            raise RefusedError(413, f"{count} images in one request, of {self.most} allowed: send fewer at a time.")
+            raise RefusedError(
+                413, f"{count} images in one request, of {self.most} allowed: send fewer at a time."
+            )
         fetched: dict[Part, Part] = {}
         return [self._take_prompt(prompt, fetched) for prompt in prompts]
 
@@ -57,7 +63,8 @@ class RequestImages:
             return prompt
         if not self.reads_images:
             kind = min(part.type for part in media)
-            return replace(prompt, encoded=Failure(_NO_IMAGES.format(kind=kind), permanent=True))
+            reason = _NO_IMAGES.format(kind="a video" if kind == "video" else f"an {kind}")
+            return replace(prompt, encoded=Failure(reason, permanent=True))
         try:
             for part in media:
                 if part not in fetched:
@@ -83,7 +90,11 @@ class RequestImages:
 def _list_media(prompt: PromptResponses) -> list[Part]:
     conversations = (prompt.context, *prompt.responses)
     return [
-        part for messages in conversations for turn in messages for part in turn.content if part.type != "text"
+        part
+        for messages in conversations
+        for turn in messages
+        for part in turn.content
+        if part.type != "text"
     ]
 
 

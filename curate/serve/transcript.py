@@ -94,7 +94,9 @@ class ChatReader:
 
     def _refuse_image_marks(self, text: str) -> None:
         if self.image_mark is not None and self.image_mark in text:
-            raise ValueError("a rendered chat holds no images, and this one has the mark of one: send `messages`")
+            raise ValueError(
+                "a rendered chat holds no images, and this one has the mark of one: send `messages`"
+            )
 
     def read_prompt(self, prompt: str, completion: Conversation, tools: str | None = None) -> PromptResponses:
         """Read a prompt that is a text, and its completion.

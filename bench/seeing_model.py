@@ -44,6 +44,7 @@ train:
     batch_tokens: 4096
     max_length: 512
     evaluate_every: 20
+    patience: 100
     held_out: 0.05
 """
 

@@ -30,7 +30,7 @@ FAMILIES = ("count", "colour", "position", "relation")
 NUMBERS = ("one", "two", "three", "four")
 ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 SIDE, CELL = 3, 16  # cells of a picture, and pixels of a cell
-DIRECTIONS = {"above": (-1, 0), "below": (1, 0), "left of": (0, -1), "right of": (0, 1)}
+DIRECTIONS = {"above": (-1, 0), "below": (1, 0), "left": (0, -1), "right": (0, 1)}
 
 Kind = tuple[str, str]
 """Colour and shape."""
@@ -139,9 +139,7 @@ def name_direction(cell: tuple[int, int], other: tuple[int, int]) -> str | None:
 
 
 def describe_count(number: int, kind: Kind) -> str:
-    if number == 1:
-        return f"there is one {' '.join(kind)}"
-    return f"there are {NUMBERS[number - 1]} {kind[0]} {PLURALS[kind[1]]}"
+    return f"the number of {kind[0]} {PLURALS[kind[1]]} is {NUMBERS[number - 1]}"
 
 
 def describe_colour(kind: Kind) -> str:
@@ -153,7 +151,7 @@ def describe_position(kind: Kind, cell: tuple[int, int]) -> str:
 
 
 def describe_relation(kind: Kind, direction: str, other: Kind) -> str:
-    return f"the {' '.join(kind)} is {direction} the {' '.join(other)}"
+    return f"relative to the {' '.join(other)} the {' '.join(kind)} is {direction}"
 
 
 def scatter(rng: Random, kinds: Sequence[Kind]) -> Scene:

@@ -22,6 +22,7 @@ from tests.scenes import (
     CELL,
     COLOURS,
     COLUMNS,
+    DIRECTIONS,
     FAMILIES,
     NUMBERS,
     PLURALS,
@@ -37,9 +38,9 @@ from tests.vision_models import TEMPLATE
 
 CONTROLS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")
 WORDS = (
-    "[UNK]", "system", "user", "assistant", "what", "is", "it", "?", "which", "true", "list", "there", "are",
-    "the", "at", "yes", "no", "none", "of", ".",
-    *COLOURS, *SHAPES, *PLURALS.values(), *NUMBERS, *ROWS, *COLUMNS, "above", "below", "left", "right",
+    "[UNK]", "system", "user", "assistant", "what", "is", "it", "?", "which", "true", "the", "at", "number", "of",
+    "relative", "to", "yes", "no", "none",
+    *COLOURS, *SHAPES, *PLURALS.values(), *NUMBERS, *ROWS, *COLUMNS, *DIRECTIONS,
 )  # fmt: skip
 TEXT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -165,7 +166,7 @@ class Teacher:
         for _ in range(STATEMENTS):
             true, wrong = self.rng.choice(self.rng.choice(facts))
             is_true = tells or self.rng.random() < 0.5
-            statement = self.encode(f"{true if is_true else self.rng.choice(wrong)} .")
+            statement = self.encode(f"{true if is_true else self.rng.choice(wrong)} <|im_end|>")
             if tells:
                 tokens += statement
                 labels += statement

@@ -43,12 +43,10 @@ class ImageAccess:
 
     `folder`: where relative paths start; `folders`: more folders. A file is opened if it is in one of them once all
     links are followed. `http`: public web addresses are fetched; `hosts`: so are those of these hosts (`name` or
-    `name:port`), public or not. `max_pixels`: larger images are not decoded; None: what
-    Pillow takes for an attack (179 million).
+    `name:port`), public or not.
     """
 
     folder: Path = Path()
     folders: tuple[Path, ...] = ()
     http: bool = False
     hosts: frozenset[str] = frozenset()
-    max_pixels: int | None = None

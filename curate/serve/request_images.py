@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from curate.config.images import ImageAccess
 from curate.data.conversation import Conversation
 from curate.data.embedded_media import make_data_uri
-from curate.data.media import UnreadableImageError, read_medium
+from curate.data.media import UnreadableImageError, measure_image, read_medium
 from curate.engine.base import Failure
 from curate.records import Part
 from curate.reward.scorer import PromptResponses
@@ -36,12 +36,14 @@ class RequestImages:
         access: Which web addresses are fetched; files are never opened.
         most: Images of a request; more are refused.
         max_bytes: Of an image that is fetched; those in the request are part of its bytes.
+        max_pixels: Of an image; it is not decoded to see that it has more.
     """
 
     reads_images: bool
     access: ImageAccess
     most: int
     max_bytes: int
+    max_pixels: int
 
     def take(self, prompts: Sequence[PromptResponses]) -> list[PromptResponses]:
         """Return the prompts of a request with images that the model can read; one with others says why it cannot.
@@ -75,16 +77,21 @@ class RequestImages:
         return replace(prompt, context=_swap_parts(prompt.context, fetched), responses=responses)
 
     def _fetch(self, part: Part) -> Part:
-        """Return an image as a part that holds it. Whether it can be decoded shows when it becomes tokens."""
+        """Return an image as a part that holds it."""
+        if part.type != "image":
+            return part  # the model says itself that it reads no such media
         scheme = (part.uri or "").partition(":")[0].lower()
-        if scheme == "data" or part.type != "image":  # media of other kinds the model refuses itself
-            return part
-        if scheme not in ("http", "https"):
-            raise UnreadableImageError(_NO_PATHS if part.uri else "an image has no address")
+        if not part.uri:
+            raise UnreadableImageError("an image has no address")
+        if scheme not in ("data", "http", "https"):
+            raise UnreadableImageError(_NO_PATHS)
         content = read_medium(part, self.access)
         if len(content) > self.max_bytes:
             raise UnreadableImageError(f"an image has more than {self.max_bytes:,} bytes")
-        return part.model_copy(update={"uri": make_data_uri(content, "")})
+        width, height = measure_image(content)
+        if width * height > self.max_pixels:
+            raise UnreadableImageError(f"an image has more than {self.max_pixels:,} pixels")
+        return part if scheme == "data" else part.model_copy(update={"uri": make_data_uri(content, "")})
 
 
 def _list_media(prompt: PromptResponses) -> list[Part]:

@@ -61,9 +61,13 @@ class RequestReader:
         self._scorer = scorer
         self._encoder = scorer if isinstance(scorer, EncodingScorer) else None
         self._limits = limits
-        access = ImageAccess(max_pixels=limits.max_pixels, http=limits.image_http, hosts=limits.image_hosts)
+        access = ImageAccess(http=limits.image_http, hosts=limits.image_hosts)
         self._images = RequestImages(
-            scorer.sees_images, access, most=limits.max_images, max_bytes=limits.max_bytes
+            scorer.sees_images,
+            access,
+            most=limits.max_images,
+            max_bytes=limits.max_bytes,
+            max_pixels=limits.max_pixels,
         )
         # A vision-language model reads messages alone: a rendered chat has marks of images, and no images.
         reads_text = None if scorer.sees_images else self._encoder

@@ -72,7 +72,8 @@ class RequestImages:
                 if part not in fetched:
                     fetched[part] = self._fetch(part)
         except UnreadableImageError as error:
-            return replace(prompt, encoded=Failure(str(error), permanent=True))
+            reason = str(error).replace("images.http", "--image-http").replace("images.hosts", "--image-host")
+            return replace(prompt, encoded=Failure(reason, permanent=True))
         responses = tuple(_swap_parts(response, fetched) for response in prompt.responses)
         return replace(prompt, context=_swap_parts(prompt.context, fetched), responses=responses)
 

@@ -187,7 +187,7 @@ def test_a_joint_model_scores_a_group_with_an_image_together(joint: Path) -> Non
         ("/etc/passwd", "no path of the server's own files"),
         ("file:///etc/passwd", "no path of the server's own files"),
         ("FILE:picture.png", "no path of the server's own files"),
-        ("http://127.0.0.1:9/a.png", "an image is at a web address, which is not fetched (see images.http)"),
+        ("http://127.0.0.1:9/a.png", "an image is at a web address, which is not fetched (see --image-http)"),
         ("data:image/png;base64,bm8gaW1hZ2U=", "an image cannot be decoded"),
         ("data:image/png;base64,%%%", "an image cannot be"),
         ("", "an image has no address"),

@@ -105,7 +105,7 @@ def report_losses(step: int, naming: float, judging: float) -> None:
 def train_model(folder: Path, name: str, model: str, settings: dict[str, object]) -> None:
     """Train a reward model by the command, as users do."""
     (folder / "curate.yaml").write_text(CONFIG.format(name=name, model=model, **settings))
-    command = [sys.executable, "-m", "curate.cli.app", "train", f"{name}.jsonl"]
+    command = [sys.executable, "-c", "from curate.cli.app import main; main()", "train", f"{name}.jsonl"]
     subprocess.run(command, cwd=folder, check=True)
     about = json.loads((folder / "models" / name / "training.json").read_text())
     print(f"{name}: {about['steps']} steps, {about['tokens']:,} tokens", flush=True)

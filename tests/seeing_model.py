@@ -83,6 +83,7 @@ def build_model(*, width: int = 96, layers: int = 4, sight: int = 96, seed: int 
             hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers, num_attention_heads=4,
             vocab_size=len(tokenizer), max_position_embeddings=512, pad_token_id=tokenizer.pad_token_id,
             tie_word_embeddings=True, initializer_range=width**-0.5,
+            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         ),
         vision_config=CLIPVisionConfig(
             hidden_size=sight, intermediate_size=2 * sight, num_hidden_layers=2, num_attention_heads=4,
@@ -97,6 +98,8 @@ def build_model(*, width: int = 96, layers: int = 4, sight: int = 96, seed: int 
         model.model.vision_tower.embeddings.position_embedding.weight.normal_(0, 0.5)
         for layer in (model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2):
             layer.weight.normal_(0, width**-0.5)
+        for layer in model.model.language_model.layers:  # at first a word looks at what is like it
+            layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
     return processor, model
 
 

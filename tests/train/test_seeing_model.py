@@ -34,7 +34,14 @@ def test_a_model_that_sees_is_right_and_falls_to_chance_without_the_picture(
     teach_model(processor, model, steps=90, batch=48, learning_rate=3e-3, families=LEARNT)
     save_models(processor, model, tmp_path)
     write_rows(tmp_path / "data" / "train-00000.jsonl", draw_tasks(300, n=4, seed=1, families=LEARNT))
-    options = {"row_tokens": 1024, "batch_tokens": 2048, "learning_rate": 1e-3, "epochs": 2, "held_out": 0.1}
+    options = {
+        "row_tokens": 1024,
+        "batch_tokens": 2048,
+        "learning_rate": 1e-3,
+        "epochs": 3,
+        "held_out": 0.1,
+        "patience": 100,
+    }
     config = configured(tmp_path, tmp_path / "backbone", forward="joint", loss={"kind": "best"}, **options)
     summary = train_reward_model(lake, config, tmp_path / "data")
     assert summary.counts.rows_kept == 900  # pairs; none was lost on the way

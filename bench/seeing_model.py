@@ -51,9 +51,9 @@ train:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small seeing model, and measure it.")
-    parser.add_argument("--steps", type=int, default=900, help="steps in which the backbone is taught")
+    parser.add_argument("--steps", type=int, default=2000, help="steps in which the backbone is taught")
     parser.add_argument(
-        "--prompts", type=int, default=2000, help="rankings that the reward model learns from"
+        "--prompts", type=int, default=1000, help="rankings that the reward model learns from"
     )
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--n", type=int, default=4, choices=[2, 3, 4], help="captions of a prompt")

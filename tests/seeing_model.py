@@ -200,7 +200,7 @@ def teach_model(
     model: Any,
     *,
     steps: int,
-    batch: int = 64,
+    batch: int = 16,
     learning_rate: float = 2e-3,
     seed: int = 0,
     families: Sequence[str] = FAMILIES,

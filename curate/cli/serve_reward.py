@@ -109,6 +109,25 @@ def serve_model(
     judge: Annotated[
         list[str] | None, typer.Option(help="With --panel: this judge alone. May be repeated.")
     ] = None,
+    max_images: Annotated[
+        int, typer.Option(min=1, help="Most images of a request; more are refused with status 413.")
+    ] = 32,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Most pixels of an image; a larger one cannot be read (422).")
+    ] = 16 << 20,
+    image_http: Annotated[
+        bool,
+        typer.Option(
+            "--image-http",
+            help="Fetch images of requests from web addresses of the public internet; default: `data:` URIs alone.",
+        ),
+    ] = False,
+    image_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Fetch images of requests from this host (name or name:port), public or not. May be repeated."
+        ),
+    ] = None,
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
@@ -178,6 +197,10 @@ def serve_model(
         multi_turn=multi_turn,
         transform=RewardTransform(transform, clip),
         cohort=cohort,
+        max_images=max_images,
+        max_pixels=max_pixels,
+        image_http=image_http,
+        image_hosts=_read_hosts(image_host or []),
     )
     app = make_app(scorer, limits, key=key, criteria=criteria)
     listening = _open_port(host, port)
@@ -226,6 +249,18 @@ def _open_port(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_MOST_CLIENTS)
     except OSError as error:
         raise CurateError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def _read_hosts(hosts: list[str]) -> frozenset[str]:
+    from pydantic import ValidationError
+
+    from curate.config.images import ImagesSection
+
+    try:
+        return frozenset(ImagesSection(hosts=hosts).hosts)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise CurateError(f"--image-host: {problem}.") from None
 
 
 def _read_key(variable: str | None) -> str | None:

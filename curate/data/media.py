@@ -25,6 +25,7 @@ from curate.records import Message, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 MAX_BYTES = 64 << 20  # of one image
 _ORIENTATION = 0x0112  # the tag of EXIF that says how a camera was held
@@ -74,16 +75,35 @@ def read_medium(part: Part, access: ImageAccess) -> bytes:
 def decode_image(content: bytes) -> tuple[Image, str, bool]:
     """Decode an image: in RGB and the right way up, the name of its format, and whether it had to be turned."""
     require_extra("media", "PIL", purpose="Reading images")
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    Image.init()
-    formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as image:
+        with _open(content) as image:
             is_turned = image.getexif().get(_ORIENTATION, 1) != 1
             return ImageOps.exif_transpose(image).convert("RGB"), str(image.format), is_turned
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
+
+
+def measure_image(content: bytes) -> tuple[int, int]:
+    """Return the width and height of an image in pixels, without decoding it.
+
+    Raises:
+        UnreadableImageError: It is none that can be decoded.
+    """
+    require_extra("media", "PIL", purpose="Reading images")
+    try:
+        with _open(content) as image:
+            return image.size
+    except Exception as error:  # as above
+        raise UnreadableImageError("an image cannot be decoded") from error
+
+
+def _open(content: bytes) -> ImageFile:
+    from PIL import Image
+
+    Image.init()
+    return Image.open(io.BytesIO(content), formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
 def _read(uri: str, access: ImageAccess) -> bytes:

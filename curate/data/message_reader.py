@@ -157,7 +157,10 @@ class _Content:
             text = value.get(_TEXTS[str(kind)])
             self.parts += text_parts(_check_text(text, f"{place}.{_TEXTS[str(kind)]}"))
         elif kind in _MEDIA:
-            self.parts.append(_read_media(_MEDIA[str(kind)], value.get(str(kind)), value, place))
+            medium = _MEDIA[str(kind)]
+            # In OpenAI's Responses an `input_image` has an `image_url`.
+            held = value.get(str(kind)) or value.get(f"{medium}_url")
+            self.parts.append(_read_media(medium, held, value, place))
         elif kind in ("thinking", "reasoning"):
             text = value.get(str(kind), value.get("text"))
             self.reasoning.append(_check_text(text, f"{place}.{kind}"))

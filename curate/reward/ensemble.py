@@ -81,8 +81,6 @@ class EnsembleScorer:
         penalty: Weight of their variance.
     """
 
-    sees_images = False
-
     def __init__(self, members: Sequence[PackedScorer], penalty: float) -> None:
         self.members = members
         self.penalty = penalty
@@ -91,6 +89,14 @@ class EnsembleScorer:
     @property
     def revision(self) -> str:
         return content_id("ensemble", [member.revision for member in self.members], str(self.penalty))
+
+    @property
+    def sees_images(self) -> bool:
+        return self.members[0].sees_images
+
+    @property
+    def image_mark(self) -> str | None:
+        return self.members[0].image_mark
 
     @property
     def compares_responses(self) -> bool:

@@ -37,7 +37,7 @@ from curate.reward.packing_check import check_packing
 from curate.reward.prefix_tree import count_tree_tokens
 from curate.reward.rendered import RenderedChats
 from curate.reward.response_order import Order
-from curate.reward.scorer import EngineScorer, Float64, PromptResponses, hide_request_media, refuse_images
+from curate.reward.scorer import EngineScorer, Float64, PromptResponses, hide_request_media
 from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder, VisionResponseEncoder
 from curate.reward.vision_check import try_packing
 
@@ -133,11 +133,7 @@ def open_packed_scorer(scorer: EngineScorer, files: DecoderFiles, *, budget: int
         scorer: The same model, opened as an engine.
         files: Where it is read from.
         budget: Tokens of a forward pass.
-
-    Raises:
-        CurateError: The model reads images.
     """
-    refuse_images(scorer, files.model)
     try:
         _ = files.decoder
     except (CurateError, OSError, ValueError):
@@ -185,6 +181,12 @@ class PackedScorer:
     def compares_responses(self) -> bool:
         """Tells whether a score depends on the other responses to the prompt."""
         return False
+
+    @property
+    def image_mark(self) -> str | None:
+        """Text that stands for an image in a rendered chat; None: the model reads no images."""
+        encoder = self.encoder
+        return str(encoder.processor.image_token) if isinstance(encoder, VisionResponseEncoder) else None
 
     def load(self) -> Self:
         """Read the weights now, and return this scorer."""

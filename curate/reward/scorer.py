@@ -97,6 +97,10 @@ class ComparingScorer(Protocol):
     def compares_responses(self) -> bool:
         """Tells whether a score depends on the other responses of its request."""
 
+    @property
+    def image_mark(self) -> str | None:
+        """Text that stands for an image in a rendered chat; None: the model reads no images."""
+
     def merge_requests(self, requests: Sequence[PromptResponses]) -> PromptResponses:
         """Return requests with one prompt as one request, with its tokens."""
 
@@ -176,29 +180,18 @@ def open_reward_model(
     from curate.reward.packed_scorer import DecoderFiles, open_packed_scorer  # imports torch
 
     files = DecoderFiles(model, folder, dtype, max_length, joint, engines.images if engines else images)
-    if scorer.sees_images and not share_prompts and not joint:
+    if scorer.sees_images and not joint:
         from curate.reward.vision_scorer import VisionScorer
 
-        return VisionScorer(scorer, files, budget)
+        vision = VisionScorer(scorer, files, budget)
+        return vision.load() if share_prompts else vision
     if not joint:
         return open_packed_scorer(scorer, files, budget=budget) or scorer
     from curate.reward.joint_scorer import JointScorer
     from curate.reward.response_order import OrderProtocol
 
     opened = JointScorer(scorer, files, budget, OrderProtocol.parse(order))
-    if not share_prompts:
-        return opened
-    refuse_images(scorer, model)
-    return opened.load()
-
-
-def refuse_images(scorer: EngineScorer, model: str) -> None:
-    """Raise CurateError where a model that is to be served reads images."""
-    if scorer.sees_images:
-        raise CurateError(
-            f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
-            "as {kind: reward-model, model: …} on the panel."
-        )
+    return opened.load() if share_prompts else opened
 
 
 def _open_embedding_scorer(

@@ -168,7 +168,7 @@ def _count_tokens_of(prompt: PromptResponses) -> int:
     if isinstance(encoded, Failure):
         return 0
     if encoded is not None:
-        return len(encoded.prompt) + sum(map(len, encoded.responses))
+        return encoded.count_tokens()
     messages = [message for turns in (prompt.context, *prompt.responses) for message in turns]
     return sum(len(part.text or "") for message in messages for part in message.content) // _CHARACTERS
 

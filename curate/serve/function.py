@@ -10,7 +10,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from curate.engine.base import Failure
-from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer, open_reward_model
+from curate.reward.scorer import (
+    EncodingScorer,
+    PromptResponses,
+    RewardScorer,
+    hide_request_media,
+    open_reward_model,
+)
 from curate.serve.grouping import group_by_prompt
 from curate.serve.protocol import TrlRequest
 from curate.serve.remote_rewards import RemoteRewards, RetryLimits
@@ -80,10 +86,13 @@ def _open_model(
 ) -> Callable[[dict[str, list[Any]]], list[float | None]]:
     """Open a model in this process."""
     scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True, dtype=dtype, order=order)
-    reader = ChatReader(scorer if isinstance(scorer, EncodingScorer) else None)
+    reads_text = isinstance(scorer, EncodingScorer) and not scorer.sees_images
+    reader = ChatReader(scorer if reads_text and isinstance(scorer, EncodingScorer) else None)
 
     def ask_rewards(columns: dict[str, list[Any]]) -> list[float | None]:
         prompts = _read_rows(columns, reader)
+        if not scorer.sees_images:
+            prompts = list(map(hide_request_media, prompts))
         rewards: list[float | None] = [None] * len(prompts)
         readable = [row for row, prompt in enumerate(prompts) if not isinstance(prompt.encoded, Failure)]
         for row, value in zip(readable, _score_rows(scorer, [prompts[row] for row in readable]), strict=True):

@@ -16,6 +16,8 @@ class ServerLimits:
     """
 
     max_responses: int = 256
+    max_images: int = 32  # of a request
+    max_pixels: int = 16 << 20  # of an image
     max_bytes: int = 8 << 20
     max_queue: int = 2048  # responses
     max_batch: int = 64  # responses
@@ -25,6 +27,8 @@ class ServerLimits:
     multi_turn: bool = False
     transform: RewardTransform = field(default_factory=RewardTransform)
     cohort: int = 1  # rollouts of a prompt that `/verify` rewards together
+    image_http: bool = False  # fetch images from public web addresses
+    image_hosts: frozenset[str] = frozenset()  # and from these hosts, public or not
     cohort_seconds: float = 600.0  # for which a rollout waits for the others
 
 

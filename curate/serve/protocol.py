@@ -30,7 +30,7 @@ from curate.data.conversation import (
     text_message,
 )
 from curate.engine.base import Failure
-from curate.reward.scorer import PromptResponses, hide_media
+from curate.reward.scorer import PromptResponses
 from curate.serve.transcript import ChatReader, strip_end_tokens
 
 _NO_TOKENS = ChatReader()
@@ -64,9 +64,9 @@ class RequestBody(BaseModel, ABC):
 
 
 def _read_chat(value: object) -> Conversation:
-    """Read a list of messages; media are marks in the text, since nothing is fetched for a request."""
+    """Read a list of messages. Media stay as they are: `RequestImages` decides about them."""
     try:
-        return hide_media(read_messages(value, "messages"))
+        return read_messages(value, "messages")
     except UnreadableMessageError as error:
         raise ValueError(error.reason) from None
 

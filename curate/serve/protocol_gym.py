@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from curate.data.conversation import UnreadableMessageError, normalize_tools, read_messages
 from curate.engine.base import Failure
-from curate.reward.scorer import PromptResponses, hide_media
+from curate.reward.scorer import PromptResponses
 from curate.serve.protocol import Answered, RequestBody
 from curate.serve.transcript import ChatReader
 
@@ -54,8 +54,8 @@ class VerifyRequest(RequestBody):
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         asked = self.responses_create_params
         try:
-            context = hide_media(read_messages(_convert_items(_list_input(asked)), "input"))
-            answer = hide_media(read_messages(_convert_items(self.response.output), "output"))
+            context = read_messages(_convert_items(_list_input(asked)), "input")
+            answer = read_messages(_convert_items(self.response.output), "output")
             tools = normalize_tools([_convert_tool(tool) for tool in asked.tools] if asked.tools else None)
         except UnreadableMessageError as error:
             raise ValueError(error.reason) from None

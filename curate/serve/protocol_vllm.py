@@ -18,11 +18,12 @@ import math
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
-from curate.data.conversation import text_answer, text_message
+from curate.data.conversation import Conversation, UnreadableMessageError, read_messages
+from curate.records import Role
 from curate.reward.scorer import PromptResponses
 from curate.serve.protocol import Answered, Chat, RequestBody, Tools
 from curate.serve.transcript import ChatReader
@@ -105,28 +106,41 @@ class EmbeddingsRequest(ClassifyRequest):
         return self.build_head(answered, "embd") | {"data": data}
 
 
-class PairsRequest(_VllmRequest):
-    """One query with all documents, or as many queries as documents."""
+class _Content(BaseModel):
+    """A query or document that holds images: the parts of a message."""
 
-    queries: str | list[str] = Field(validation_alias=AliasChoices("queries", "text_1", "data_1"))
-    documents: str | list[str] = Field(
-        validation_alias=AliasChoices("documents", "items", "text_2", "data_2")
-    )
+    content: list[dict[str, Any]]
+
+
+class _Document(BaseModel):
+    text: str
+
+
+Text = str | _Content
+Texts = Annotated[list[Text], BeforeValidator(lambda value: value if isinstance(value, list) else [value])]
+
+
+class PairsRequest(_VllmRequest):
+    """One query with all documents, or as many queries as documents; each a text, or parts under `content`."""
+
+    queries: Texts = Field(validation_alias=AliasChoices("queries", "text_1", "data_1"))
+    documents: Texts = Field(validation_alias=AliasChoices("documents", "items", "text_2", "data_2"))
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        queries, documents = _list_texts(self.queries), _list_texts(self.documents)
-        if not documents or len(queries) not in (1, len(documents)):
+        if not self.documents or len(self.queries) not in (1, len(self.documents)):
             raise ValueError(
-                f"{len(queries)} queries and {len(documents)} documents: give one, or one for each document"
+                f"{len(self.queries)} queries and {len(self.documents)} documents: give one, or one for each document"
             )
         return self
 
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
-        queries, documents = _list_texts(self.queries), _list_texts(self.documents)
-        if len(queries) == 1:
-            return [_build_pairs(queries[0], documents)]
-        return [_build_pairs(query, [document]) for query, document in zip(queries, documents, strict=True)]
+        if len(self.queries) == 1:
+            return [_build_pairs(self.queries[0], self.documents)]
+        return [
+            _build_pairs(query, [document])
+            for query, document in zip(self.queries, self.documents, strict=True)
+        ]
 
     def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
         data = [
@@ -136,41 +150,50 @@ class PairsRequest(_VllmRequest):
         return self.build_head(answered, "score") | {"data": data}
 
 
-class _Document(BaseModel):
-    text: str
-
-
 class RerankRequest(_VllmRequest):
     """Documents for one query, best first."""
 
-    query: str
-    documents: list[str | _Document] = Field(min_length=1)
+    query: Text
+    documents: list[Text | _Document] = Field(min_length=1)
     top_n: int | None = Field(default=None, ge=0)
 
-    def _list_documents(self) -> list[str]:
-        return [document if isinstance(document, str) else document.text for document in self.documents]
-
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
-        return [_build_pairs(self.query, self._list_documents())]
+        documents = [item.text if isinstance(item, _Document) else item for item in self.documents]
+        return [_build_pairs(self.query, documents)]
 
     def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
         values = self.activate(scores)
         order = sorted(range(len(values)), key=lambda place: -values[place])[: self.top_n or None]
-        documents = self._list_documents()
         head = self.build_head(answered, "rerank")
         results = [
-            {"index": place, "document": {"text": documents[place]}, "relevance_score": values[place]}
+            {
+                "index": place,
+                "document": _repeat_document(self.documents[place]),
+                "relevance_score": values[place],
+            }
             for place in order
         ]
         return {"id": head["id"], "model": head["model"], "usage": head["usage"], "results": results}
 
 
-def _list_texts(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+def _build_pairs(query: Text, documents: Sequence[Text]) -> PromptResponses:
+    answers = tuple(_read_text(document, "assistant") for document in documents)
+    return PromptResponses(_read_text(query, "user"), answers)
 
 
-def _build_pairs(query: str, documents: Sequence[str]) -> PromptResponses:
-    return PromptResponses((text_message("user", query),), tuple(map(text_answer, documents)))
+def _read_text(value: Text, role: Role) -> Conversation:
+    content = value if isinstance(value, str) else value.content
+    try:
+        return read_messages([{"role": role, "content": content}], "content")
+    except UnreadableMessageError as error:
+        raise ValueError(error.reason) from None
+
+
+def _repeat_document(document: Text | _Document) -> dict[str, Any]:
+    """Return a document as vLLM's answers repeat it."""
+    if isinstance(document, _Content):
+        return {"multi_modal": document.content}
+    return {"text": document if isinstance(document, str) else document.text}
 
 
 def _sigmoid(value: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.reward.scorer import ComparingScorer, EncodingScorer, PromptResponses, RewardScorer
@@ -26,6 +27,7 @@ from curate.serve.protocol_vllm import (
     PoolingRequest,
     RerankRequest,
 )
+from curate.serve.request_images import RequestImages
 from curate.serve.transcript import ChatReader
 
 PATHS: dict[str, type[RequestBody]] = {
@@ -60,7 +62,18 @@ class RequestReader:
         self._encoder = scorer if isinstance(scorer, EncodingScorer) else None
         self._comparer = scorer if isinstance(scorer, ComparingScorer) and scorer.compares_responses else None
         self._limits = limits
-        self._chats = ChatReader(self._encoder, several=limits.multi_turn)
+        access = ImageAccess(http=limits.image_http, hosts=limits.image_hosts)
+        self._images = RequestImages(
+            scorer.sees_images,
+            access,
+            most=limits.max_images,
+            max_bytes=limits.max_bytes,
+            max_pixels=limits.max_pixels,
+        )
+        # A vision-language model reads messages alone: a rendered chat has marks of images, and no images.
+        reads_text = None if scorer.sees_images else self._encoder
+        mark = self._encoder.image_mark if self._encoder is not None else None
+        self._chats = ChatReader(reads_text, several=limits.multi_turn, image_mark=mark)
 
     def parse(self, path: str, content: bytes) -> tuple[RequestBody, GroupedPrompts]:
         """Parse the body of a request, and make the tokens of its prompts.
@@ -70,7 +83,7 @@ class RequestReader:
         """
         try:
             body = _parse_body(path, content)
-            prompts = body.list_prompts(self._chats)
+            prompts = self._images.take(body.list_prompts(self._chats))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -49,10 +49,13 @@ class ChatReader:
     Args:
         scorer: The model, where it makes tokens of texts; None for models that read messages alone.
         several: Chats may hold several answers, of which the last is scored (see `split_rendered_chat`).
+        image_mark: Text that stands for an image in rendered chats of a vision-language model. Such chats are refused:
+            they say that there is an image, and hold none.
     """
 
     scorer: EncodingScorer | None = None
     several: bool = False
+    image_mark: str | None = None
 
     def read(self, text: str, prompt: str | None = None) -> PromptResponses:
         """Read a rendered chat with one answer, which is to be scored.
@@ -64,6 +67,7 @@ class ChatReader:
         Raises:
             ValueError: It cannot be scored as what it is.
         """
+        self._refuse_image_marks(text)
         if self.scorer is not None:
             own = self.scorer.encode_own(text, prompt=prompt, several=self.several)
             if own is not None:
@@ -88,6 +92,12 @@ class ChatReader:
             raise ValueError("this model reads messages and no token ids")
         return PromptResponses((), ((),), encoded=self.scorer.encode_ids(ids))
 
+    def _refuse_image_marks(self, text: str) -> None:
+        if self.image_mark is not None and self.image_mark in text:
+            raise ValueError(
+                "a rendered chat holds no images, and this one has the mark of one: send `messages`"
+            )
+
     def read_prompt(self, prompt: str, completion: Conversation, tools: str | None = None) -> PromptResponses:
         """Read a prompt that is a text, and its completion.
 
@@ -99,6 +109,8 @@ class ChatReader:
         Raises:
             ValueError: The prompt holds marks of a template that nobody knows here.
         """
+        if _find_template(prompt) is not None:
+            self._refuse_image_marks(prompt)
         answer = plain_text(completion[0].content) if len(completion) == 1 else None
         if self.scorer is not None and answer is not None:
             own = self.scorer.encode_own(prompt + answer, prompt=prompt, several=self.several)

@@ -28,6 +28,7 @@ class Lengths:
 
     name: str = "lengths"
     revision: str = "1"
+    sees_images: bool = False
 
     def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         return [np.array([float(len(render_text(answer))) for answer in item.responses]) for item in asked]

@@ -88,7 +88,7 @@ class StageRun:
         Fill the counts inside; they must reconcile.
         """
         snapshot, counts = self.lake.snapshot(), Counts()
-        place = {
+        place: dict[str, str | int] = {
             "curate.stage": self.stage,
             "curate.part": part,
             "curate.chunk": index,

@@ -71,7 +71,7 @@ def _read_message(number: int, raw: ReadRow, known: Collection[str]) -> _Message
 
 def _build_trees(messages: Mapping[str, _Message]) -> Iterator[tuple[int, ReadRow]]:
     for message in messages.values():
-        if message.parent in messages:
+        if message.parent is not None and message.parent in messages:
             messages[message.parent].node["replies"].append(message.node)
     reached = set[str]()
     for name, message in messages.items():

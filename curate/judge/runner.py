@@ -7,10 +7,13 @@ import time
 import traceback
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.judgment_rows import build_judgment_rows, build_rubric_rows, build_verdict_rows
+from curate.judge.pending import PendingQuestion
 from curate.judge.plan import WorkChunk
 from curate.judge.reader import ChunkReader
 from curate.judge.validity import check_answer
@@ -40,8 +43,28 @@ def answer_chunk(
     Raises:
         CurateError: The judge or its engine does not work.
     """
-    configured, began = panel.judges[work.judge], time.monotonic()
+    configured = panel.judges[work.judge]
     pending = (reader or ChunkReader(lake, panel, [work])).read_questions(work)
+    return AnsweredChunk(configured, work, *answer_questions(configured, pending, run_id=run_id))
+
+
+def answer_questions(
+    configured: ConfiguredJudge, pending: Sequence[PendingQuestion], *, run_id: str
+) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """Ask a judge some questions.
+
+    Args:
+        configured: The judge.
+        pending: The questions.
+        run_id: Id of the run in the rows.
+
+    Returns:
+        Rows of `judgments`, and of other tables by their names.
+
+    Raises:
+        CurateError: The judge or its engine does not work.
+    """
+    began = time.monotonic()
     answers = run_with_restart(configured, [question.question for question in pending])
     seconds = (time.monotonic() - began) / max(1, len(pending))
     rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
@@ -52,7 +75,7 @@ def answer_chunk(
         )
     if any(answer.rubric is not None for answer in answers):
         others["rubrics"] = build_rubric_rows(configured, answers, run_id=run_id)
-    return AnsweredChunk(configured, work, rows, others)
+    return rows, others
 
 
 def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

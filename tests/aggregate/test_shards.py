@@ -68,8 +68,8 @@ def check_equal(one: AnnotatorFit, other: AnnotatorFit) -> None:
             assert first == second, field.name
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("shards", [1, 2, 7, 200])
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("shards", [3, 200])
 def test_models_and_graphs_are_those_of_one_machine(seed: int, shards: int) -> None:
     votes = draw_votes(seed)
     tally = tally_pairs(votes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -47,8 +48,12 @@ class _DaskTask(Task[T]):
             outcome: Outcome[T] = self.future.result()
         except KilledWorker as error:
             raise CurateError(
-                f"`runner: dask`: every worker that took up this work has died ({error.last_worker.address} last): "
-                "give the workers more memory, or lower `judge.chunk`."
+                "`runner: dask`: every worker that took up a chunk of work has died, four in a row: give the workers "
+                "more memory, or lower `judge.chunk`."
+            ) from error
+        except CancelledError as error:
+            raise CurateError(
+                f"`runner: dask`: the scheduler is gone ({error}): start it again, and run the same command to go on."
             ) from error
         return outcome.unwrap()
 

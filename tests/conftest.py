@@ -29,7 +29,8 @@ from curate.records import (
 )
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side on all cores
+for threads in ("OMP_NUM_THREADS", "CURATE_THREADS"):  # tests run side by side on all cores
+    os.environ.setdefault(threads, "1")
 # Nor on how busy the machine is. The workflow e2e draws more examples than a run at hand, which has to end.
 settings.register_profile("curate", deadline=None, max_examples=int(os.environ.get("CURATE_EXAMPLES", "40")))
 settings.load_profile("curate")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,6 +25,9 @@ from curate.export.terms import list_sources
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ def _collect_facts(reader: Lake, content: ExportContent) -> dict[str, Any]:
     }
 
 
-def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapping[str, pa.Schema]) -> str:
+@cache
+def _load_environment() -> jinja2.Environment:
+    """Load the template; it is compiled once."""
     import jinja2
 
     # Markdown, so nothing is escaped as HTML here: what comes from users goes through the filter `md`.
@@ -82,33 +88,41 @@ def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapp
     environment.filters.update(
         md=escape_markdown, number=_format_number, share=_format_share, signed=_format_signed_number
     )
+    return environment
+
+
+def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapping[str, pa.Schema]) -> str:
     form = content.format
-    return environment.get_template("card.md.j2").render(
-        facts,
-        front_matter=build_front_matter(
-            form.title,
-            form.name,
-            content.entry,
-            content.parts,
-            schemas,
-            facts["provenance"],
-            is_split=form.is_split,
-        ),
-        title=form.title,
-        about=form.about,
-        format=form.name,
-        unit=form.unit,
-        rows=sum(part.rows for part in content.parts),
-        version=__version__,
-        snapshot=content.snapshot,
-        iteration=content.iteration,
-        license=content.entry.license,
-        routed=content.entry.routed,
-        loading=_loading_example(content),
-        selected=content.selected,
-        losses=dict(form.losses),
-        columns={part.name: part.schema.names for part in content.tables},
-        columns_titled=not form.is_split,
+    return (
+        _load_environment()
+        .get_template("card.md.j2")
+        .render(
+            facts,
+            front_matter=build_front_matter(
+                form.title,
+                form.name,
+                content.entry,
+                content.parts,
+                schemas,
+                facts["provenance"],
+                is_split=form.is_split,
+            ),
+            title=form.title,
+            about=form.about,
+            format=form.name,
+            unit=form.unit,
+            rows=sum(part.rows for part in content.parts),
+            version=__version__,
+            snapshot=content.snapshot,
+            iteration=content.iteration,
+            license=content.entry.license,
+            routed=content.entry.routed,
+            loading=_loading_example(content),
+            selected=content.selected,
+            losses=dict(form.losses),
+            columns={part.name: part.schema.names for part in content.tables},
+            columns_titled=not form.is_split,
+        )
     )
 
 

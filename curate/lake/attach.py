@@ -12,7 +12,7 @@ import duckdb
 
 from curate.core.errors import CurateError
 from curate.lake.data_folder import has_files, hide_password
-from curate.lake.extensions import load_extension
+from curate.lake.extensions import connect_duckdb
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
@@ -99,9 +99,8 @@ def _list_options(location: Location, *, read_only: bool, snapshot: int | None) 
 def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     """A database in memory with the extensions that the lake needs."""
     backend = "postgres" if location.is_postgres else "sqlite"
-    connection = duckdb.connect()
-    for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if "://" in location.data else [])):
-        load_extension(connection, extension)
+    in_a_bucket = ["httpfs"] if "://" in location.data else []
+    connection = connect_duckdb("ducklake", _EXTENSIONS[backend], *in_a_bucket)
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # stages show their own progress

@@ -46,7 +46,7 @@ from curate.lake.data_folder import (
     read_claim,
     write_claim,
 )
-from curate.lake.extensions import load_extension
+from curate.lake.extensions import connect_duckdb
 from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.staged_file import StagedFile, write_staged_file
@@ -243,6 +243,10 @@ class Lake:
         result: pa.Table | None = None
         with self.lock():
             statements = self._connection.extract_statements(query)
+            if any(statement.type == duckdb.StatementType.LOAD for statement in statements):
+                raise CurateError(
+                    "`curate sql` neither installs nor loads extensions: leave that statement out."
+                )
             if all(
                 statement.type in _CHANGES for statement in statements
             ):  # else they may begin and end transactions
@@ -395,8 +399,7 @@ class Lake:
                 yield
             return
         # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
-        with duckdb.connect() as session:
-            load_extension(session, "postgres_scanner")
+        with connect_duckdb("postgres_scanner") as session:
             session.execute(f"ATTACH '{_quote_text(self.location.catalog)}' AS catalog (TYPE postgres)")
             session.execute("BEGIN")
             session.execute(
@@ -444,9 +447,10 @@ class Lake:
             )
 
     def _list_applied(self, database: str) -> set[str]:
-        if not self._has_table(database, "migrations"):
+        try:  # to ask whether there is the table would read the columns of all tables
+            return {name for (name,) in self.rows(f"SELECT name FROM {database}.main.migrations")}
+        except duckdb.CatalogException:
             return set()
-        return {name for (name,) in self.rows(f"SELECT name FROM {database}.migrations")}
 
     def _has_table(self, database: str, table: str) -> bool:
         query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"

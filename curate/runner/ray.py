@@ -67,7 +67,11 @@ class RayRunner(Runner):
         self._owns_cluster = not ray.is_initialized()
         if self._owns_cluster:
             number = given.workers or thread_count()
-            own = {"num_cpus": number * given.num_cpus, "include_dashboard": False}
+            own = {
+                "num_cpus": number * given.num_cpus,
+                "include_dashboard": False,
+                "logging_level": "WARNING",
+            }
             try:
                 ray.init(given.address or "local", log_to_driver=False, **({} if given.address else own))
             except (ConnectionError, ValueError) as error:
@@ -76,9 +80,9 @@ class RayRunner(Runner):
                     "`ray start --head`, or mend the address."
                 ) from error
         # Workers are kept for the next call, those with a GPU too, or each call would load its model anew.
-        self._call = ray.remote(call_function).options(
+        self._call = ray.remote(
             num_cpus=given.num_cpus, num_gpus=given.num_gpus, max_retries=_REPEATS, max_calls=0
-        )
+        )(call_function)
         total = ray.cluster_resources()
         fits = [total.get("CPU", 0.0) / given.num_cpus]
         if given.num_gpus:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +15,8 @@ from curate.core.kernels import thread_count
 from curate.runner.base import Outcome, Runner, RunnerOptions, Task, call_function
 
 T = TypeVar("T")
+# Ctrl-C is for the command, which waits for what workers have been asked; a terminal sends it to them too.
+_IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 class DaskOptions(RunnerOptions):
@@ -58,19 +58,6 @@ class _DaskTask(Task[T]):
         return outcome.unwrap()
 
 
-@contextlib.contextmanager
-def _block_sigint() -> Iterator[None]:
-    """Let Ctrl-C pass by the processes that start in the block: the command waits for what they are asked."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class DaskRunner(Runner):
     """Calls functions in the workers of Dask, each call in one of them; the scheduler repeats those of a dead one."""
 
@@ -83,19 +70,22 @@ class DaskRunner(Runner):
         self._client: Any = None
 
     def start(self) -> int:
+        import dask
         from dask.distributed import Client, LocalCluster
 
         given: DaskOptions = self.options
+        # Shards go through the scheduler, which can send them to another worker; Dask would warn of their size.
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})
         if given.address is None:
             number = given.workers or thread_count()
-            with _block_sigint():
-                self._cluster = LocalCluster(
-                    n_workers=number,
-                    threads_per_worker=1,  # a model in a process is asked by one thread
-                    processes=True,
-                    dashboard_address=None,
-                    resources=given.resources or None,
-                )
+            self._cluster = LocalCluster(
+                n_workers=number,
+                threads_per_worker=1,  # a model in a process is asked by one thread
+                processes=True,
+                dashboard_address=None,
+                resources=given.resources or None,
+                preload=[_IGNORE_SIGINT],
+            )
         try:
             self._client = Client(self._cluster or given.address, timeout=given.wait)
             self._client.wait_for_workers(1, timeout=given.wait)

@@ -11,11 +11,12 @@ from curate.aggregate.annotators import OpenedModel, open_annotator_model
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.arcs import log_odds, net_votes
-from curate.aggregate.graph.denoise import denoise_graphs, drop_contradicted_votes, sum_denoised_graphs
+from curate.aggregate.graph.denoise import drop_contradicted_votes, sum_denoised_graphs
 from curate.aggregate.graph.majority import build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.human_votes import People
+from curate.aggregate.shards import denoise_in_shards
 from curate.aggregate.soft_votes import calibrate_votes, harden_votes
 from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config.aggregate import AggregateSection
@@ -127,7 +128,7 @@ def add_verdicts(held_out: Posterior, whole: PairTally, people: People) -> Poste
 
 def order_responses(posterior: Posterior) -> DenoisedGraphs:
     """Denoise the preference graph of every prompt."""
-    return denoise_graphs(posterior.tally, net=posterior.arcs)
+    return denoise_in_shards(posterior.tally, posterior.arcs)
 
 
 def weigh_people_first(votes: Votes, weight: Float64) -> Float64:

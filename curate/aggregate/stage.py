@@ -18,6 +18,7 @@ from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, find_newest_run
 from curate.lake.writer import Writer
 from curate.records import Assessment, arrow_schema
+from curate.runner import open_runner
 
 if TYPE_CHECKING:
     from curate.aggregate.pipeline import Aggregation
@@ -128,17 +129,19 @@ def _aggregate_panel(
         if find_newest_run(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
+        from curate.aggregate.shards import shard_work
 
-        result = aggregate_panel(
-            lake,
-            config.aggregate,
-            judged,
-            iteration=iteration,
-            run_id=run.run_id,
-            share=share,
-            model=model,
-            joined=config.train.judge if iteration and config.train is not None else None,
-        )
+        with open_runner(config) as runner, shard_work(runner):
+            result = aggregate_panel(
+                lake,
+                config.aggregate,
+                judged,
+                iteration=iteration,
+                run_id=run.run_id,
+                share=share,
+                model=model,
+                joined=config.train.judge if iteration and config.train is not None else None,
+            )
     result.counts.details["settings"] = config.aggregate.model_dump(mode="json", exclude_defaults=True)
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))

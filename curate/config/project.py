@@ -28,10 +28,14 @@ from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
 from curate.core.errors import CurateError
+from curate.core.registry import find_name_problem, split_choice
 from curate.core.secrets import register_config_secrets
 from curate.core.section import Section
 from curate.core.yaml_file import read_yaml
 from curate.lake.lake import Location
+
+RUNNER_NAMES = ("local", "dask", "ray")
+"""The runners of the package; a test holds them against the registry `RUNNERS`."""
 
 
 class ModelTerms(Section):
@@ -72,6 +76,12 @@ class Config(Section):
     deploy: DeploySection = Field(DeploySection(), exclude=True)  # no result depends on when a run starts
     metrics: MetricsSection | None = Field(None, exclude=True)  # nor on who looks at it
     traces: TracesSection | None = Field(None, exclude=True)
+    runner: str | dict[str, Any] = Field(  # nor on where
+        "local",
+        exclude=True,
+        description="Where chunks of questions are answered, and shards aggregated: local (this process), dask, ray, "
+        "./file.py:Class for a runner of your own, or {kind: name, option: value}.",
+    )
 
     _folder: Path = Path()
     _file_name: str = "curate.yaml"
@@ -80,6 +90,16 @@ class Config(Section):
     @classmethod
     def _name_filters(cls, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return check_filters(filters)
+
+    @field_validator("runner")
+    @classmethod
+    def _name_runner(cls, choice: str | dict[str, Any]) -> str | dict[str, Any]:
+        name, _ = split_choice(choice)
+        if not isinstance(name, str):
+            raise ValueError("a runner with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
+        if problem := find_name_problem(name, RUNNER_NAMES, "runner", "runner"):
+            raise ValueError(problem)
+        return choice
 
     @property
     def file_name(self) -> str:

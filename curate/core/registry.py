@@ -6,8 +6,8 @@ kind: my_package.my_module:MyJudge    # importable
 kind: ./my_judge.py:MyJudge           # a file beside curate.yaml
 format: ./my_shape.yaml               # a part that is only data, where the family has such parts
 
-One `Registry` a family: judge, engine, rule, shape (of ingested rows), annotator_model, routing, export_format and
-benchmark_format. A part is a class derived from the family's base class; what can be set is its `Options`.
+One `Registry` a family: judge, engine, rule, shape (of ingested rows), annotator_model, routing, export_format,
+benchmark_format and runner. A part is a class derived from the family's base class; what can be set is its `Options`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Budget:
     refusal: str = ""
     _by_judge: dict[str, tuple[int, int, float]] = field(default_factory=dict)  # questions, tokens, cost
     _began: float = field(default_factory=time.monotonic)
-    _in_flight: dict[str, tuple[int, float]] = field(default_factory=dict)  # by judge: tokens, cost
+    _in_flight: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # by judge: tokens, cost
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -40,23 +40,26 @@ class Budget:
         self._by_judge.setdefault(judge, (questions, tokens, cost))
 
     def begin_chunk(self, judge: str, questions: int) -> str:
-        """Set aside what so many more questions are expected to take, until `add_spending` or `drop_chunk`.
+        """Set aside what so many more questions are expected to take, until `add_spending` or `drop_chunks`.
 
-        Where the limits allow that only without what other judges have set aside, their answers are waited for.
+        Where the limits allow that only without what other judges have set aside, their answers are waited for. Those
+        of the judge's own chunks in flight are the caller's to wait for, before it asks again.
 
         Returns:
-            The reason why the questions must not be asked; "" if they may.
+            The reason why the questions must not be asked, or not yet; "" if they may.
         """
         with self._changed:
             while (reason := self._explain_excess(judge, questions)) and self._in_flight:
+                if judge in self._in_flight:
+                    return reason
                 self._changed.wait()
             self.refusal = reason or self.refusal
             if not reason:
-                self._in_flight[judge] = self._expect(judge, questions)
+                self._in_flight.setdefault(judge, []).append(self._expect(judge, questions))
             return reason
 
-    def drop_chunk(self, judge: str) -> None:
-        """Take back what was set aside for a chunk that has no answers."""
+    def drop_chunks(self, judge: str) -> None:
+        """Take back what was set aside for chunks that have no answers."""
         with self._changed:
             self._in_flight.pop(judge, None)
             self._changed.notify_all()
@@ -68,7 +71,7 @@ class Budget:
 
     def _explain_excess(self, judge: str, questions: int) -> str:
         tokens, cost = self._expect(judge, questions)
-        others = self._in_flight.values()
+        others = [expected for chunks in self._in_flight.values() for expected in chunks]
         cost_so_far = self.cost + sum(expected for _, expected in others)
         tokens_so_far = self.tokens + sum(expected for expected, _ in others)
         if self.max_cost is not None and self._exceeds_limit(cost_so_far, cost, self.max_cost):
@@ -80,13 +83,15 @@ class Budget:
         return ""
 
     def add_spending(self, judge: str, questions: int, tokens: int, cost: float) -> None:
-        """Add what a chunk has taken, in place of what was set aside for it."""
+        """Add what a judge's oldest chunk in flight has taken, in place of what was set aside for it."""
         with self._changed:
             self.cost += cost
             self.tokens += tokens
             seen = self._by_judge.get(judge, (0, 0, 0.0))
             self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + cost)
-            self._in_flight.pop(judge, None)
+            chunks = self._in_flight.pop(judge, [])[1:]
+            if chunks:
+                self._in_flight[judge] = chunks
             self._changed.notify_all()
 
     @property

@@ -7,6 +7,8 @@ import time
 import traceback
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
 from curate.judge.call_trace import trace_call
@@ -17,6 +19,7 @@ from curate.judge.judgment_rows import (
     build_rubric_rows,
     build_verdict_rows,
 )
+from curate.judge.pending import PendingQuestion
 from curate.judge.plan import WorkChunk
 from curate.judge.reader import ChunkReader
 from curate.judge.validity import check_answer
@@ -46,13 +49,34 @@ def answer_chunk(
     Raises:
         CurateError: The judge or its engine does not work.
     """
-    configured, began = panel.judges[work.judge], time.monotonic()
+    configured = panel.judges[work.judge]
     pending = (reader or ChunkReader(lake, panel, [work])).read_questions(work)
     with trace_call(panel, configured) as call:
-        answers = run_with_restart(configured, [question.question for question in pending])
-        seconds = (time.monotonic() - began) / max(1, len(pending))
-        rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
+        rows, others = answer_questions(configured, pending, run_id=run_id)
         call.record(rows)
+    return AnsweredChunk(configured, work, rows, others)
+
+
+def answer_questions(
+    configured: ConfiguredJudge, pending: Sequence[PendingQuestion], *, run_id: str
+) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """Ask a judge some questions.
+
+    Args:
+        configured: The judge.
+        pending: The questions.
+        run_id: Id of the run in the rows.
+
+    Returns:
+        Rows of `judgments`, and of other tables by their names.
+
+    Raises:
+        CurateError: The judge or its engine does not work.
+    """
+    began = time.monotonic()
+    answers = run_with_restart(configured, [question.question for question in pending])
+    seconds = (time.monotonic() - began) / max(1, len(pending))
+    rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
     others = {}
     if any(answer.verdicts for answer in answers):
         others["criterion_verdicts"] = build_verdict_rows(
@@ -62,7 +86,7 @@ def answer_chunk(
         others["judgments"] = build_aspect_rows(configured, pending, answers, run_id=run_id)
     if any(answer.rubric is not None for answer in answers):
         others["rubrics"] = build_rubric_rows(configured, answers, run_id=run_id)
-    return AnsweredChunk(configured, work, rows, others)
+    return rows, others
 
 
 def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -34,9 +35,11 @@ from curate.judge.pending import list_items
 from curate.judge.plan import Plan, WorkChunk, count_unanswered, make_plan
 from curate.judge.reader import ChunkReader, SnapshotOfOthers
 from curate.judge.runner import answer_chunk
+from curate.judge.worker import WorkerPanel
 from curate.judge.writer import AnsweredChunk, BackgroundWriter
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, find_newest_run
+from curate.runner import open_runner
 
 
 class AskChunk(Protocol):
@@ -67,7 +70,8 @@ def judge_responses(
         only: Names of the judges to ask; None: all.
         limit: Number of prompts, the first ones; None: all.
         track: Makes the progress bars.
-        ask_chunk: Function in place of `answer_chunk`, so that an orchestrator can make a task of each chunk.
+        ask_chunk: Function in place of `answer_chunk`, so that an orchestrator can make a task of each chunk. What
+            workers of `runner` answer does not go through it.
 
     Raises:
         CurateError: A judge or an engine does not work, or `max_cost` is set and an engine states no price.
@@ -81,15 +85,21 @@ def judge_responses(
     ):
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
-        with BackgroundWriter(run) as writer:
-            runner = LaneRunner(tuple(panel.judges.values()), cancel=panel.close)
+        with _open_workers(config, panel, run.run_id) as workers, BackgroundWriter(run) as writer:
+            runner = LaneRunner(tuple(panel.judges.values()), cancel=workers.close)
             walk = _Walk(panel, budget, limit)
-            session = _Session(panel, budget, writer, ask_chunk, interrupted, track, runner, walk)
+            session = _Session(panel, budget, writer, ask_chunk, interrupted, track, runner, walk, workers)
             runner.run(lambda lane, is_main: session.ask_lane(lake, lane, is_main=is_main))
         closed, left = finish_judges(lake, panel, run=run, unanswered=walk.unanswered)
-        notes = [configured.judge.note for configured in panel.judges.values()]
+        notes = [*(configured.judge.note for configured in panel.judges.values()), *workers.list_notes()]
     note = "; ".join(filter(None, [_explain_stop(budget.refusal, left, limit), *notes]))
     return run.summary(skipped=not walk.has_planned and not closed, note=note)
+
+
+@contextlib.contextmanager
+def _open_workers(config: Config, panel: Panel, run_id: str) -> Iterator[WorkerPanel]:
+    with open_runner(config) as runner:
+        yield WorkerPanel(runner, panel, run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,7 @@ class _Session:
     track: Track
     runner: LaneRunner
     walk: _Walk
+    workers: WorkerPanel
 
     def ask_lane(self, lake: Lake, lane: Sequence[ConfiguredJudge], *, is_main: bool) -> None:
         """Ask the judges of a lane, one after another; every lane but the main one opens the lake anew."""
@@ -122,21 +133,41 @@ class _Session:
         name, run = plan.configured.name, self.writer.run
         others = SnapshotOfOthers(lake, run, plan.snapshot)
         reader = ChunkReader(lake, self.panel, plan.chunks, since=others)
+        most = self.workers.most_in_flight if self.workers.takes(plan.configured) else 1
+        in_flight: deque[tuple[WorkChunk, Callable[[], AnsweredChunk]]] = deque()
         with self.track(f"judge {name}", plan.pending) as advance:
-            for work in plan.chunks:
-                if _begin_chunk(lake, self.panel, self.budget, work) or self.runner.should_stop():
-                    break
-                try:
-                    answered = self.ask_chunk(lake, self.panel, work, run_id=run.run_id, reader=reader)
-                    self.writer.submit(answered)
-                except BaseException:
-                    self.budget.drop_chunk(name)
-                    raise
+
+            def collect_oldest() -> None:
+                work, wait = in_flight.popleft()
+                answered = wait()
+                self.writer.submit(answered)
                 self.budget.add_spending(name, work.pending, sum(answered.tokens), answered.cost)
                 advance(work.pending, self.budget.progress_note)
-                if self.interrupted():
-                    raise RunInterrupted
+
+            try:
+                for work in plan.chunks:
+                    while (reason := _begin_chunk(lake, self.panel, self.budget, work)) and in_flight:
+                        collect_oldest()
+                    if reason or self.runner.should_stop() or self.interrupted():
+                        break
+                    in_flight.append((work, self._start_chunk(lake, work, reader)))
+                    while len(in_flight) >= most:
+                        collect_oldest()
+                while in_flight:
+                    collect_oldest()
+            finally:
+                self.budget.drop_chunks(name)
+            if self.interrupted():
+                raise RunInterrupted
         self.writer.flush()
+
+    def _start_chunk(self, lake: Lake, work: WorkChunk, reader: ChunkReader) -> Callable[[], AnsweredChunk]:
+        """Ask a chunk here, or send it to a worker; the function that is returned waits for the answers."""
+        configured = self.panel.judges[work.judge]
+        if self.workers.takes(configured):
+            return self.workers.submit(configured, work, reader.read_questions(work))
+        answered = self.ask_chunk(lake, self.panel, work, run_id=self.writer.run.run_id, reader=reader)
+        return lambda: answered
 
 
 def estimate_cost(

@@ -215,7 +215,7 @@ def test_a_limit_on_cost_needs_prices(sample_lake: Lake, make_config: MakeConfig
 def test_budget() -> None:
     budget = Budget(max_tokens=100)
     assert budget.begin_chunk("free", 5) == ""
-    budget.drop_chunk("free")
+    budget.drop_chunks("free")
     budget.set_estimate("dear", 10, 60, 0.0)
     assert budget.begin_chunk("dear", 10) == ""
     budget.add_spending("dear", 10, 56, 0.0)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from pydantic import Field
 
 from curate.aggregate.annotators.base import AnnotatorModel
-from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table
+from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table, take_pairs
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
+from curate.aggregate.shards import Shards, find_shards
 from curate.aggregate.votes import Float64, Votes
 from curate.core.section import Section
+from curate.runner.base import Task
+from curate.runner.local import LocalRunner
 
 
 class OneCoinOptions(Section):
@@ -30,30 +36,82 @@ def fit(
     """EM from the majority vote. A tie says nothing about which side is better; labels are clamped."""
     options = options or OneCoinOptions()
     table = build_pair_table(votes, labels)
-    decided = table.lean != 0
-    pair, outcome = table.pair[decided], table.lean[decided].astype(np.float64)
-    annotator, size = table.annotator[decided], len(table.annotators)
-    number = np.bincount(annotator, minlength=size).astype(np.float64)
-    total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
-    lean = clamp_labels(0.8 * np.sign(total), table)
+    shards = find_shards() or Shards(LocalRunner(), 1)
+    parts = shards.cut(np.diff(table.offsets) + 1)
+    held = [shards.submit(_hold_pairs, take_pairs(table, np.arange(part.start, part.stop))) for part in parts]
+    steps = [shards.submit(_begin_lean, pairs) for pairs in held]
+    number = np.bincount(table.annotator[table.lean != 0], minlength=len(table.annotators)).astype(np.float64)
+    right, _, _ = _add_sums([shards.submit(_read_sums, step) for step in steps], len(number))
     trace: list[float] = []
     converged = False
-    weight = np.zeros(size)
+    weight = np.zeros(len(number))
     for _ in range(options.max_iterations):
-        right = np.bincount(annotator, weights=(1 + outcome * lean[pair]) / 2, minlength=size)
         skill = (right + options.pseudo_votes) / (number + 2 * options.pseudo_votes)
         weight = np.log(skill) - np.log1p(-skill)
-        log_odds = np.bincount(pair, outcome * weight[annotator], table.n_pairs).astype(np.float64)
-        trace.append(_log_likelihood(log_odds, skill, number, options.pseudo_votes))
-        new = clamp_labels(np.tanh(log_odds / 2), table)
-        change = float(np.max(np.abs(new - lean), initial=0))
-        lean = new
+        steps = [
+            shards.submit(_update_lean, pairs, step, weight) for pairs, step in zip(held, steps, strict=True)
+        ]
+        right, side, change = _add_sums([shards.submit(_read_sums, step) for step in steps], len(number))
+        trace.append(_log_likelihood(side, skill, number, options.pseudo_votes))
         if change < options.tolerance:
             converged = True
             break
+    leans = [task.result() for task in [shards.submit(_read_lean, step) for step in steps]]
+    lean = np.concatenate([np.zeros(0), *leans])
     return build_fit(
         "one_coin", table, (1 + lean) / 2, ability=weight, converged=converged, trace=np.array(trace)
     )
+
+
+Sums = tuple[Float64, float, float]
+"""Votes that are right, float64[A]; log-likelihood of the pairs without the skills' factor; largest change."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """P(a) - P(b) of a shard's pairs, float64[Q], and what the M-step needs of it."""
+
+    lean: Float64
+    sums: Sums
+
+
+def _hold_pairs(table: PairTable) -> PairTable:
+    return table
+
+
+def _begin_lean(table: PairTable) -> _Step:
+    total = np.bincount(table.pair, weights=table.lean, minlength=table.n_pairs)
+    lean = clamp_labels(0.8 * np.sign(total), table)
+    return _Step(lean, (_count_right(table, lean), 0.0, 0.0))
+
+
+def _update_lean(table: PairTable, before: _Step, weight: Float64) -> _Step:
+    outcome = table.lean.astype(np.float64)
+    log_odds = np.bincount(table.pair, outcome * weight[table.annotator], table.n_pairs).astype(np.float64)
+    side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
+    lean = clamp_labels(np.tanh(log_odds / 2), table)
+    change = float(np.max(np.abs(lean - before.lean), initial=0))
+    return _Step(lean, (_count_right(table, lean), float(side.sum()), change))
+
+
+def _count_right(table: PairTable, lean: Float64) -> Float64:
+    """Count each annotator's decided votes that are right, each by its probability: float64[A]."""
+    share = np.where(table.lean != 0, (1 + table.lean.astype(np.float64) * lean[table.pair]) / 2, 0.0)
+    return np.bincount(table.annotator, weights=share, minlength=len(table.annotators)).astype(np.float64)
+
+
+def _read_sums(step: _Step) -> Sums:
+    return step.sums
+
+
+def _read_lean(step: _Step) -> Float64:
+    return step.lean
+
+
+def _add_sums(tasks: Sequence[Task[Sums]], size: int) -> Sums:
+    sums = [task.result() for task in tasks]
+    right = np.sum([right for right, _, _ in sums], axis=0) if sums else np.zeros(size)
+    return right, sum(side for _, side, _ in sums), max((change for _, _, change in sums), default=0.0)
 
 
 def clamp_labels(lean: Float64, table: PairTable) -> Float64:
@@ -61,10 +119,9 @@ def clamp_labels(lean: Float64, table: PairTable) -> Float64:
     return np.where(table.n_gold > 0, np.nan_to_num(table.gold), lean)
 
 
-def _log_likelihood(log_odds: Float64, skill: Float64, number: Float64, pseudo: float) -> float:
-    """Penalised log-likelihood: log Σ_t ½ Π_v P(x_v | t) with the factor Π √(skill (1 - skill)) taken out."""
-    side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
-    return float(side.sum() + np.sum((number / 2 + pseudo) * (np.log(skill) + np.log1p(-skill))))
+def _log_likelihood(side: float, skill: Float64, number: Float64, pseudo: float) -> float:
+    """Penalised log-likelihood: log Σ_t ½ Π_v P(x_v | t) with the factor Π √(skill (1 - skill)) taken out in `side`."""
+    return float(side + np.sum((number / 2 + pseudo) * (np.log(skill) + np.log1p(-skill))))
 
 
 class OneCoin(AnnotatorModel):

@@ -30,13 +30,9 @@ from curate.aggregate.annotators.pairs import (
     drop_labels,
     take_pairs,
 )
-from curate.aggregate.annotators.panel_em import (
-    PanelData,
-    fit_against_truth,
-    fit_panel,
-    measure_repeat_correlation,
-)
+from curate.aggregate.annotators.panel_em import fit_against_truth, fit_panel, measure_repeat_correlation
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
+from curate.aggregate.annotators.panel_shards import make_panel_data
 from curate.aggregate.annotators.result import AgreementCounts, AnnotatorFit, count_agreement
 from curate.aggregate.annotators.transitivity import apply_transitivity
 from curate.aggregate.annotators.vote_patterns import (
@@ -79,7 +75,7 @@ def fit(
     discount = np.ones(len(columns)) if slight else shape.discount
     labelled = np.flatnonzero(table.n_gold > 0)
     learns = len(labelled) >= MIN_LABELS and len(columns) > 0
-    data = PanelData(
+    data = make_panel_data(
         drop_labels(table) if learns else table,
         _spread_values(discount, columns, len(table.annotators), 1.0),
     )

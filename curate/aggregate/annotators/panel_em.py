@@ -20,7 +20,7 @@ from curate.aggregate.annotators.panel_kernels import (
     update_posterior,
     vote_log_probability,
 )
-from curate.aggregate.votes import Float32, Float64, Int8
+from curate.aggregate.votes import Float64, Int8
 
 LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
 _LENGTH_EDGES = np.array([-1.0, -0.3, 0.3, 1.0])
@@ -101,6 +101,13 @@ class PanelData:
             self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
+    def sum_length_slope(self, posterior: Float64, slope: float) -> tuple[float, float]:
+        """Return gradient and curvature of the regression of the truth on the length difference."""
+        return length_slope_sums(posterior, self.table.length_difference, slope)
+
+    def read_posterior(self, posterior: Float64) -> None:
+        """Fill in what `update_posterior` has not written: here it has written all of it."""
+
     def log_prior(self, parameters: PanelParameters, part: slice) -> Float64:
         """Compute the log prior of some pairs before the judges vote, float64[q, 3], people's labels included."""
         t = self.table
@@ -178,6 +185,7 @@ def fit_panel(
         if len(plain) == 2:
             now, fallback = _extrapolate(plain[0], plain[1], after, data.seen), after
             plain = []
+    data.read_posterior(posterior)
     return PanelState(
         parameters=now,
         posterior=posterior,
@@ -243,7 +251,7 @@ def fit_against_truth(
         if change < 100 * tolerance:
             converged = True
             break
-    data.update_posterior(posterior, now)
+    data.update_posterior(posterior, now, log_prior=lambda part: data.log_prior(now, part))
     return PanelState(
         parameters=now,
         posterior=posterior,
@@ -272,9 +280,7 @@ def _maximise_parameters(
         counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2
     )
     mean, spread = _fit_hyperparameters(value, variance, now.mean, data.seen, data.free)
-    slope = (
-        _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
-    )
+    slope = _length_slope(data, posterior, now.length_slope) if data.has_length else 0.0
     return PanelParameters(
         value=value,
         mean=mean,
@@ -327,7 +333,7 @@ def _fit_hyperparameters(
     return np.where(free == 1, mean, last), np.where(free == 1, spread, _PRIOR_SD**2)
 
 
-def _length_slope(posterior: Float64, difference: Float32, slope: float) -> float:
+def _length_slope(data: PanelData, posterior: Float64, slope: float) -> float:
     """Do one Newton step of the logistic regression of the truth on the length difference."""
-    gradient, curvature = length_slope_sums(posterior, difference, slope)
+    gradient, curvature = data.sum_length_slope(posterior, slope)
     return slope + (gradient - 4 * slope) / (curvature + 4)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.config.project import Config
+from curate.core.registry import split_choice
 from curate.core.secrets import MASK, is_secret_name, scrub_text
 
 MODULES: Mapping[str, tuple[str, ...]] = {
@@ -21,6 +22,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "s3": ("duckdb_extension_httpfs",),
     "metrics": ("prometheus_client",),
     "otel": ("opentelemetry.sdk",),
+    "dask": ("distributed",),
+    "ray": ("ray",),
 }
 """Extras of pyproject.toml, with the modules by which each is known."""
 _ENGINES = {"transformers": "models", "openai": "openai", "vllm": "vllm"}
@@ -51,6 +54,8 @@ def list_needed_extras(config: Config) -> dict[str, str]:
         need("flows", "deploy")
     if config.lake.catalog and "postgres" in config.lake.catalog:
         need("postgres", "lake.catalog")
+    runner, _ = split_choice(config.runner)
+    need(runner if runner in ("dask", "ray") else None, "runner")
     if config.lake.data and "://" in config.lake.data:
         need("s3", "lake.data")
     if config.metrics is not None:

@@ -56,6 +56,13 @@ except SystemExit as ended:
     assert done.stderr.strip() == "[] 0"
 
 
+def test_the_package_is_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "curate", "status"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: There is no curate.yaml")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

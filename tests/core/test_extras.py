@@ -184,5 +184,5 @@ def test_every_extra_that_is_named_exists_and_the_base_holds_none_of_it() -> Non
     base = {re.split(r"[<>=\[]", wanted)[0].replace("-", "_") for wanted in project["dependencies"]}
     assert not base & {*NOT_IN_THE_BASE, "scikit_learn", "vl_convert_python"}
     (everything,) = project["optional-dependencies"]["all"]
-    not_together = {"vllm", "vision", "ray", "dask", "demo", "docs", "bench", "dev"}
+    not_together = {"vllm", "vision", "ray", "demo", "docs", "bench", "dev"}
     assert set(everything.removeprefix("curate[").rstrip("]").split(",")) == extras - not_together - {"all"}

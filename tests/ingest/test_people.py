@@ -107,7 +107,7 @@ def test_a_pseudonym_supersedes_the_address_of_an_older_version(
     take("responses.jsonl", lines(native(1)))
     content = lines(VOTE | {"annotator": ADDRESS, "kind": "human"})
     with monkeypatch.context() as patch:
-        patch.setattr("curate.ingest.stage.is_address", lambda name: False)
+        patch.setattr("curate.ingest.people.is_address", lambda name: False)
         take("votes.jsonl", content, kind="judgments")
     assert lake.rows(NOW) == [(ADDRESS, "human")]
     take("again.jsonl", content, kind="judgments")

@@ -2,7 +2,7 @@
 
 Three measures of a prompt, each from 0 to 1, of what annotators say of its pairs (verdicts 1, -1, or 0 for a tie):
 
-- spread: how little annotators agree, 1 - |mean verdict|, averaged over pairs with verdicts of two or more;
+- spread: how little annotators agree, the variance of verdicts, averaged over pairs with verdicts of two or more;
 - discriminability: the share of pairs of which most annotators name a winner, as benchmarks are chosen by how well
   they separate models (Arena-Hard, Li et al. 2024, arXiv 2406.11939);
 - hardness: the share of pairs that the model which wins less often elsewhere wins or ties. It needs names of models.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from statistics import fmean
+from statistics import fmean, pvariance
 
 from pydantic import Field
 
@@ -70,7 +70,7 @@ class Informativeness(Filter):
 
 def measure_spread(pairs: Sequence[Item], votes: int) -> float | None:
     """Compute how little annotators agree on pairs with so many `votes`; None where there is no such pair."""
-    spreads = [1 - abs(fmean(pair.votes.values())) for pair in pairs if len(pair.votes) >= votes]
+    spreads = [pvariance(pair.votes.values()) for pair in pairs if len(pair.votes) >= votes]
     return fmean(spreads) if spreads else None
 
 

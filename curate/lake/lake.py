@@ -259,6 +259,7 @@ class Lake:
                 self._catalog_lock.verify_lock()
             is_ready = True
             self._connection.execute("COMMIT")
+            files.release_files()
         except BaseException as error:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._connection.execute("ROLLBACK")
@@ -278,9 +279,9 @@ class Lake:
                         "this transaction was kept: run the same command again, it goes on from here."
                     ) from error
                 raise
+            files.release_files()
         finally:
             self._in_transaction = False
-        files.release_files()
         self._ask("SELECT", lambda: record_checksums(self._connection, checksums))
 
     def _has_commit(self, mark: str) -> bool:

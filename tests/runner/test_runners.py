@@ -69,7 +69,7 @@ def test_the_names_in_the_settings_are_those_of_the_registry() -> None:
 def test_a_missing_package_is_one_sentence_with_the_line_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(extras, "_is_installed", lambda module: False)
+    monkeypatch.setattr(extras, "is_installed", lambda module: False)
     for name in ("dask", "ray"):
         with pytest.raises(
             CurateError, match=rf"`runner: {name}` needs .*: run `pip install 'curate\[{name}\]'`\."

@@ -82,7 +82,7 @@ class DaskRunner(Runner):
                 n_workers=number,
                 threads_per_worker=1,  # a model in a process is asked by one thread
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # its default port may be in use
                 resources=given.resources or None,
                 preload=[_IGNORE_SIGINT],
             )

@@ -1,6 +1,6 @@
 """A small model that truly sees, trained from nothing: the reward path with pictures, end to end, with known answers.
 
-    python bench/seeing_model.py                      # minutes of one processor core
+    python bench/seeing_model.py                      # half an hour of one processor core
     python bench/seeing_model.py --keep /tmp/seeing   # leave backbone, data and reward models there
 
 Scenes and captions are those of tests/scenes.py, the backbone is that of tests/seeing_model.py (a LLaVA of 0.6 M
@@ -40,8 +40,8 @@ train:
     loss: {{kind: best}}
     epochs: {epochs}
     learning_rate: {rate}
-    row_tokens: 2048
-    batch_tokens: 4096
+    row_tokens: 1536
+    batch_tokens: 1536
     max_length: 512
     evaluate_every: 20
     patience: 100
@@ -51,11 +51,11 @@ train:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small seeing model, and measure it.")
-    parser.add_argument("--steps", type=int, default=2000, help="steps in which the backbone is taught")
+    parser.add_argument("--steps", type=int, default=7000, help="steps in which the backbone is taught")
     parser.add_argument(
-        "--prompts", type=int, default=1000, help="rankings that the reward model learns from"
+        "--prompts", type=int, default=4000, help="rankings that the reward model learns from"
     )
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--n", type=int, default=4, choices=[2, 3, 4], help="captions of a prompt")
     parser.add_argument("--forward", default="joint", choices=["joint", "shared-prefix"])
     parser.add_argument("--held-out", type=int, default=400, help="scenes to measure with")

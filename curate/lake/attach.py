@@ -25,6 +25,10 @@ _NO_LAKE = (
 )
 
 
+class NoLakeError(CurateError):
+    """There is no lake yet, and none may be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a lake is: `catalog` is a SQLite file or a `postgresql://` URL, `data` a folder or bucket URL."""
@@ -59,7 +63,7 @@ def attach_lake(
 
     if not attach_existing():
         if not create:
-            raise CurateError(
+            raise NoLakeError(
                 f"There is no lake at {hide_password(location.catalog)} yet: run `curate ingest` or `curate run` "
                 "first; if there was one, check that its disk is there, and `workspace` and `lake` in curate.yaml."
             )

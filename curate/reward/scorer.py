@@ -97,10 +97,6 @@ class ComparingScorer(Protocol):
     def compares_responses(self) -> bool:
         """Tells whether a score depends on the other responses of its request."""
 
-    @property
-    def image_mark(self) -> str | None:
-        """Text that stands for an image in a rendered chat; None: the model reads no images."""
-
     def merge_requests(self, requests: Sequence[PromptResponses]) -> PromptResponses:
         """Return requests with one prompt as one request, with its tokens."""
 
@@ -111,6 +107,10 @@ class ComparingScorer(Protocol):
 @runtime_checkable
 class EncodingScorer(ComparingScorer, Protocol):
     """A reward model that makes tokens apart from scoring: in any thread, and of rendered chats too."""
+
+    @property
+    def image_mark(self) -> str | None:
+        """Text that stands for an image in a rendered chat; None: the model reads no images."""
 
     def encode_own(
         self, text: str, *, prompt: str | None = None, several: bool = False

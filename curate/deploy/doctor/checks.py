@@ -21,6 +21,7 @@ from curate.deploy.doctor.findings import Finding, Status
 from curate.deploy.doctor.needs import MODULES, list_clear_secrets, list_needed_extras
 from curate.deploy.label_studio import find_label_studio, is_here
 from curate.deploy.service_start import answers, connects
+from curate.lake.attach import NoLakeError
 from curate.lake.data_folder import hide_password, is_local
 from curate.lake.lake import Lake
 from curate.lake.reach import reach_bucket, read_postgres_version
@@ -150,12 +151,11 @@ def _check_telemetry(config: Config) -> Iterator[Finding]:
 
 
 def _check_lake(config: Config) -> Finding:
-    location = config.location
-    if not location.exists():
-        return Finding("lake", "note", "there is none yet", "curate run")
     try:
-        with Lake.open(location, read_only=True) as lake:
+        with Lake.open(config.location, read_only=True) as lake:
             return Finding("lake", "ok", f"snapshot {lake.snapshot()}")
+    except NoLakeError:
+        return Finding("lake", "note", "there is none yet", "curate run")
     except CurateError as error:
         return Finding("lake", "missing", scrub_text(str(error)), "curate check")
 

@@ -81,7 +81,9 @@ def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) ->
     """Tell whether the claim is in the data folder, by the name of its file alone."""
     if is_local(data):
         return (Path(data) / claim.file_name).exists()
-    return bool(_list_matches(connection, _join_path(data, claim.file_name)))
+    # All claims, since a path without * would be given back unseen.
+    found = _list_matches(connection, _join_path(data, _CLAIMS))
+    return any(file.endswith(f"/{claim.file_name}") for file in found)
 
 
 def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> None:

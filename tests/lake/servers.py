@@ -61,7 +61,8 @@ class PostgresServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop("immediate")
+        if (self.folder / "data" / "postmaster.pid").exists():  # else a test has stopped it
+            self.stop("immediate")
 
     @property
     def url(self) -> str:

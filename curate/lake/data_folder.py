@@ -82,8 +82,8 @@ def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) ->
     if is_local(data):
         return (Path(data) / claim.file_name).exists()
     # All claims, since a path without * would be given back unseen.
-    found = _list_matches(connection, _join_path(data, _CLAIMS))
-    return any(file.endswith(f"/{claim.file_name}") for file in found)
+    claims = _list_matches(connection, _join_path(data, _CLAIMS))
+    return any(file.endswith(f"/{claim.file_name}") for file in claims)
 
 
 def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from curate.core.sql_text import quote_text
+
 
 def make_aspect_field(aspects: Sequence[str]) -> pa.Field:
     """Make the column: an object of names, each null where the pair has no label in it."""
@@ -22,7 +24,7 @@ def join_aspects(query: str, aspects: Sequence[str], *, chosen: str, rejected: s
         rejected: SQL of the id of the rejected response.
     """
     fields = ", ".join(
-        f"{_quote(name)}: max(if(response_a = one_id, p_a, 1 - p_a)) FILTER (aspect = {_quote(name)})"
+        f"{quote_text(name)}: max(if(response_a = one_id, p_a, 1 - p_a)) FILTER (aspect = {quote_text(name)})"
         for name in aspects
     )
     return f"""
@@ -40,7 +42,3 @@ FROM named LEFT JOIN about ON about.one_id = named.one_id AND about.other_id = n
 ORDER BY memory.batch_of(named.prompt_id), named.prompt_id, least(named.one_id, named.other_id),
     greatest(named.one_id, named.other_id)
 """
-
-
-def _quote(text: str) -> str:
-    return "'{}'".format(text.replace("'", "''"))

@@ -20,6 +20,7 @@ from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.core.secrets import scrub_text
+from curate.core.sql_text import quote_text
 from curate.export import croissant
 from curate.export.card import ExportContent, render_pages
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
@@ -348,7 +349,7 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))  # before it is needed
+    reader.rows(f"SET temp_directory = {quote_text(spill)}")  # before it is needed
     reader.rows(f"SET memory_limit = '{memory}MiB'")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from curate.core.resources import read_query
+from curate.core.sql_text import quote_text
 from curate.lake.lake import Lake
 
 WHOLE = ""
@@ -15,7 +16,7 @@ WHOLE = ""
 @contextmanager
 def select_aspect(lake: Lake, aspect: str) -> Iterator[None]:
     """Make `current_judgments`, and what is made of it, hold the judgments about one aspect until the context ends."""
-    lake.rows("SET VARIABLE aspect = '{}'".format(aspect.replace("'", "''")))
+    lake.rows(f"SET VARIABLE aspect = {quote_text(aspect)}")
     try:
         yield
     finally:

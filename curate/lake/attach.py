@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from curate.core.errors import CurateError
+from curate.core.sql_text import quote_text
 from curate.lake.bucket import create_secret, refuse_other_schemes
 from curate.lake.data_folder import has_files, hide_password, is_local
 from curate.lake.extensions import connect_duckdb
@@ -93,7 +94,7 @@ def attach_store(connection: duckdb.DuckDBPyConnection, location: Location, snap
 
 
 def _list_options(location: Location, *, read_only: bool, snapshot: int | None) -> list[str]:
-    options = [f"DATA_PATH '{_quote_text(location.data)}'", "OVERRIDE_DATA_PATH true"]
+    options = [f"DATA_PATH {quote_text(location.data)}", "OVERRIDE_DATA_PATH true"]
     if not location.is_postgres:
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
     if read_only:
@@ -127,7 +128,7 @@ def _execute_attach(
     """Attach the lake; False where the options forbid to make one and there is none."""
     backend = "postgres" if location.is_postgres else "sqlite"
     statement = (
-        f"ATTACH 'ducklake:{backend}:{_quote_text(location.catalog)}' AS {name} ({', '.join(options)})"
+        f"ATTACH {quote_text(f'ducklake:{backend}:{location.catalog}')} AS {name} ({', '.join(options)})"
     )
     for attempt in range(_ATTEMPTS):
         try:
@@ -144,7 +145,3 @@ def _execute_attach(
             reason = str(error).replace(location.catalog, catalog)
             raise CurateError(f"Cannot open {where} at {catalog}: {reason}") from error
     raise AssertionError("the last attempt returns or raises")
-
-
-def _quote_text(text: str) -> str:
-    return text.replace("'", "''")

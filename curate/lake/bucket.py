@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from curate.core.errors import CurateError
+from curate.core.sql_text import quote_text
 
 SCHEME = "s3://"
 
@@ -75,7 +76,7 @@ def create_secret(connection: duckdb.DuckDBPyConnection) -> None:
         parts = urlsplit(access.endpoint)
         options["ENDPOINT"] = parts.netloc + parts.path
         options["URL_STYLE"] = "path"  # other servers seldom have a host name for each bucket
-    listed = ", ".join(f"{name} {_quote_text(value)}" for name, value in options.items())
+    listed = ", ".join(f"{name} {quote_text(value)}" for name, value in options.items())
     secure = "false" if access.endpoint.startswith("http://") else "true"
     connection.execute(f"CREATE OR REPLACE SECRET curate_bucket (TYPE s3, {listed}, USE_SSL {secure})")
     for setting in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
@@ -101,10 +102,6 @@ def _open_file_system(access: BucketAccess) -> Any:
         endpoint_override=access.endpoint or None,
         connect_timeout=10,
     )
-
-
-def _quote_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def strip_scheme(path: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import duckdb
 
+from curate.core.sql_text import quote_text
 from curate.lake.extensions import connect_duckdb
 from curate.lake.lost_catalog import wait_for_catalog
 
@@ -51,8 +52,7 @@ class CatalogLock:
         try:
             if self._session is None:
                 self._session = connect_duckdb("postgres_scanner")
-                catalog = self._catalog.replace("'", "''")
-                self._session.execute(f"ATTACH '{catalog}' AS catalog (TYPE postgres)")
+                self._session.execute(f"ATTACH {quote_text(self._catalog)} AS catalog (TYPE postgres)")
             self._session.execute("BEGIN")
             self._query(self._session, _NO_LIMITS)
             self._query(self._session, f"SELECT pg_advisory_xact_lock({_KEY})::text")

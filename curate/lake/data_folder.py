@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 
 from curate.core.identity import content_id
+from curate.core.sql_text import quote_text
 
 _CLAIMS = "curate-catalog-*.json"
 _FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
@@ -60,7 +61,7 @@ def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -
 def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, Claim]:
     """List the claims in a data folder, by the path of their file."""
     if not is_local(data):
-        query = f"SELECT filename, content FROM read_text('{_quote_text(_join_path(data, _CLAIMS))}')"
+        query = f"SELECT filename, content FROM read_text({quote_text(_join_path(data, _CLAIMS))})"
         try:
             texts = dict(connection.execute(query).fetchall())
         except duckdb.IOException:  # none matches
@@ -92,9 +93,9 @@ def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) 
         Path(data).mkdir(parents=True, exist_ok=True)
         (Path(data) / claim.file_name).write_text(claim.text, encoding="utf-8")
         return
-    columns = f"'{_quote_text(claim.lake)}' AS lake, '{_quote_text(claim.catalog)}' AS catalog"
-    target = _quote_text(_join_path(data, claim.file_name))
-    connection.execute(f"COPY (SELECT {columns}) TO '{target}' (FORMAT json)")
+    columns = f"{quote_text(claim.lake)} AS lake, {quote_text(claim.catalog)} AS catalog"
+    target = quote_text(_join_path(data, claim.file_name))
+    connection.execute(f"COPY (SELECT {columns}) TO {target} (FORMAT json)")
 
 
 def list_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[str]:
@@ -208,7 +209,3 @@ def _fetch_value(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
 def _join_path(data: str, name: str) -> str:
     return f"{data.rstrip('/')}/{name}"
-
-
-def _quote_text(text: str) -> str:
-    return text.replace("'", "''")

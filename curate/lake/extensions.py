@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from curate.core.errors import CurateError
+from curate.core.sql_text import quote_text
 
 _EXTRAS = {"postgres_scanner": "postgres", "httpfs": "s3"}  # what else brings an extension
 
@@ -64,4 +65,4 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         raise CurateError(
             f"DuckDB's extension {name} is there, but not for DuckDB {version}: {install} again."
         )
-    connection.execute("LOAD '{}'".format(str(file).replace("'", "''")))
+    connection.execute(f"LOAD {quote_text(file)}")

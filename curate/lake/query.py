@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curate.core.atomic import open_output, refuse_overwrite
 from curate.core.errors import CurateError
+from curate.core.sql_text import quote_text
 from curate.core.terminal import escape_controls
 from curate.lake.lake import Lake
 from curate.lake.statements import refuse_changes
@@ -81,8 +82,7 @@ def _write_text(lake: Lake, result: pa.Table, as_format: Literal["json", "csv"],
     options = "FORMAT json, ARRAY true" if as_format == "json" else "FORMAT csv, HEADER true"
     with tempfile.TemporaryDirectory() as folder, lake.bind("result", result):
         file = Path(folder) / "result"
-        path = str(file).replace("'", "''")
-        lake.rows(f"COPY (SELECT * FROM result) TO '{path}' ({options})")
+        lake.rows(f"COPY (SELECT * FROM result) TO {quote_text(file)} ({options})")
         with file.open("rb") as text:
             shutil.copyfileobj(text, stream, 1 << 20)
 

@@ -6,6 +6,7 @@ import duckdb
 
 from curate.core.errors import CurateError
 from curate.core.secrets import scrub_text
+from curate.core.sql_text import quote_text
 from curate.lake.bucket import BucketAccess, open_file_system, strip_scheme
 from curate.lake.data_folder import hide_password
 from curate.lake.extensions import connect_duckdb
@@ -18,9 +19,8 @@ def read_postgres_version(catalog: str) -> str:
         CurateError: It does not answer, or does not let us in.
     """
     with connect_duckdb("postgres_scanner") as connection:
-        quoted = catalog.replace("'", "''")
         try:
-            connection.execute(f"ATTACH '{quoted}' AS catalog (TYPE postgres, READ_ONLY)")
+            connection.execute(f"ATTACH {quote_text(catalog)} AS catalog (TYPE postgres, READ_ONLY)")
             query = "SELECT current_setting(''server_version'') AS version"
             row = connection.execute(f"SELECT * FROM postgres_query('catalog', '{query}')").fetchone()
         except duckdb.Error as error:

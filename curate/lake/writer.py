@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.core.resources import read_query
+from curate.core.sql_text import quote_text
 from curate.lake.bucket_files import NewBucketFiles
 from curate.lake.data_folder import is_local
 from curate.lake.new_files import NewFiles
@@ -87,7 +88,7 @@ class Writer:
     def adopt(self, file: StagedFile) -> int:
         """Append the rows of a file that `Lake.stage` wrote; the lake owns it from here on."""
         self._connection.execute(
-            f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quote_text(str(file.path))}')"
+            f"CALL ducklake_add_data_files('lake', '{file.table}', {quote_text(file.path)})"
         )
         self._files.add_checksum(file.checksum)
         return file.rows
@@ -157,7 +158,3 @@ def _take_first(rows: pa.Table, column: str) -> pa.Table:
     ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
     firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
     return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
-
-
-def _quote_text(text: str) -> str:
-    return text.replace("'", "''")

@@ -14,6 +14,7 @@ from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
+from curate.core.sql_text import quote_text
 from curate.ingest import ingest_judgments, ingest_responses, ingest_sources
 from curate.ingest.context import check_source
 from curate.ingest.inputs import Input, locate_inputs
@@ -117,10 +118,10 @@ def _set_aside(lake: Lake, config: Config, plan: Replacement, run_id: str) -> No
             "supersedes = NULL WHERE supersedes IN (FROM of_judgments) "
             "AND supersedes NOT IN (SELECT judgment_id FROM judgments)",
         )
-        first = plan.parts[0].replace("'", "''")
+        first = quote_text(plan.parts[0])
         for table, column in (("prompts", "prompt_id"), ("responses", "response_id")):
             writer.update(
-                table, f"part = '{_OLD}' || coalesce(part, '{first}') WHERE {column} IN (FROM of_{table})"
+                table, f"part = '{_OLD}' || coalesce(part, {first}) WHERE {column} IN (FROM of_{table})"
             )
         writer.update("repeats", f"part = '{_OLD}' || part WHERE part IN (FROM target_parts)")
         writer.delete("quarantine", "source IN (FROM target_parts)")

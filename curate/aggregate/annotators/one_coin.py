@@ -12,7 +12,7 @@ from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table, take_pairs
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.shards import Shards, find_shards
-from curate.aggregate.votes import Float64, Votes
+from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.section import Section
 from curate.runner.base import Task
 from curate.runner.local import LocalRunner
@@ -75,29 +75,42 @@ class _Step:
     sums: Sums
 
 
-def _hold_pairs(table: PairTable) -> PairTable:
-    return table
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """Pairs, and their V decided votes: `pair` and `annotator` int[V], `outcome` float64[V], 1 or -1."""
+
+    table: PairTable
+    pair: Int64
+    annotator: Int32
+    outcome: Float64
 
 
-def _begin_lean(table: PairTable) -> _Step:
-    total = np.bincount(table.pair, weights=table.lean, minlength=table.n_pairs)
-    lean = clamp_labels(0.8 * np.sign(total), table)
-    return _Step(lean, (_count_right(table, lean), 0.0, 0.0))
+def _hold_pairs(table: PairTable) -> _Shard:
+    decided = table.lean != 0
+    outcome = table.lean[decided].astype(np.float64)
+    return _Shard(table, table.pair[decided], table.annotator[decided], outcome)
 
 
-def _update_lean(table: PairTable, before: _Step, weight: Float64) -> _Step:
-    outcome = table.lean.astype(np.float64)
-    log_odds = np.bincount(table.pair, outcome * weight[table.annotator], table.n_pairs).astype(np.float64)
+def _begin_lean(shard: _Shard) -> _Step:
+    total = np.bincount(shard.pair, weights=shard.outcome, minlength=shard.table.n_pairs)
+    lean = clamp_labels(0.8 * np.sign(total), shard.table)
+    return _Step(lean, (_count_right(shard, lean), 0.0, 0.0))
+
+
+def _update_lean(shard: _Shard, before: _Step, weight: Float64) -> _Step:
+    votes = shard.outcome * weight[shard.annotator]
+    log_odds = np.bincount(shard.pair, votes, shard.table.n_pairs).astype(np.float64)
     side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
-    lean = clamp_labels(np.tanh(log_odds / 2), table)
+    lean = clamp_labels(np.tanh(log_odds / 2), shard.table)
     change = float(np.max(np.abs(lean - before.lean), initial=0))
-    return _Step(lean, (_count_right(table, lean), float(side.sum()), change))
+    return _Step(lean, (_count_right(shard, lean), float(side.sum()), change))
 
 
-def _count_right(table: PairTable, lean: Float64) -> Float64:
+def _count_right(shard: _Shard, lean: Float64) -> Float64:
     """Count each annotator's decided votes that are right, each by its probability: float64[A]."""
-    share = np.where(table.lean != 0, (1 + table.lean.astype(np.float64) * lean[table.pair]) / 2, 0.0)
-    return np.bincount(table.annotator, weights=share, minlength=len(table.annotators)).astype(np.float64)
+    share = (1 + shard.outcome * lean[shard.pair]) / 2
+    size = len(shard.table.annotators)
+    return np.bincount(shard.annotator, weights=share, minlength=size).astype(np.float64)
 
 
 def _read_sums(step: _Step) -> Sums:

@@ -21,7 +21,7 @@ _IDS = {"prompts": "prompt_id", "responses": "response_id"}
 
 def digest_masks(reader: Lake) -> str | None:
     """Return a digest of what is to be masked; None where nothing is."""
-    if not reader.has("filter_decisions") or not _count_masks(reader):
+    if not _has_masks(reader):
         return None
     return reader.digest("filter_decisions", "row(item_id, other)", "action = 'mask'")
 
@@ -37,7 +37,7 @@ def mask_texts(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None:
     Raises:
         CurateError: The format also writes texts of judges, in which what is masked may be quoted.
     """
-    if not reader.has("filter_decisions") or not _count_masks(reader):
+    if not _has_masks(reader):
         return
     if form.needs_transcripts or not form.is_split or form.reads_tables:
         raise CurateError(
@@ -88,5 +88,6 @@ def _mask_value(value: Any, forms: Iterable[Form]) -> Any:
     return value
 
 
-def _count_masks(reader: Lake) -> int:
-    return int(reader.value("SELECT count(*) FROM filter_decisions WHERE action = 'mask'"))
+def _has_masks(reader: Lake) -> bool:
+    query = "SELECT count(*) FROM filter_decisions WHERE action = 'mask'"
+    return reader.has("filter_decisions") and bool(reader.value(query))

@@ -85,21 +85,16 @@ def judge_responses(
     ):
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
-        with _open_workers(config, panel, run.run_id) as workers, BackgroundWriter(run) as writer:
-            runner = LaneRunner(tuple(panel.judges.values()), cancel=workers.close)
+        with open_runner(config) as runner, BackgroundWriter(run) as writer:
+            workers = WorkerPanel(runner, panel, run.run_id)
+            lanes = LaneRunner(tuple(panel.judges.values()), cancel=workers.close)
             walk = _Walk(panel, budget, limit)
-            session = _Session(panel, budget, writer, ask_chunk, interrupted, track, runner, walk, workers)
-            runner.run(lambda lane, is_main: session.ask_lane(lake, lane, is_main=is_main))
+            session = _Session(panel, budget, writer, ask_chunk, interrupted, track, lanes, walk, workers)
+            lanes.run(lambda lane, is_main: session.ask_lane(lake, lane, is_main=is_main))
         closed, left = finish_judges(lake, panel, run=run, unanswered=walk.unanswered)
         notes = [*(configured.judge.note for configured in panel.judges.values()), *workers.list_notes()]
     note = "; ".join(filter(None, [_explain_stop(budget.refusal, left, limit), *notes]))
     return run.summary(skipped=not walk.has_planned and not closed, note=note)
-
-
-@contextlib.contextmanager
-def _open_workers(config: Config, panel: Panel, run_id: str) -> Iterator[WorkerPanel]:
-    with open_runner(config) as runner:
-        yield WorkerPanel(runner, panel, run_id)
 
 
 @dataclass(frozen=True, slots=True)

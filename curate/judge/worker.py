@@ -8,6 +8,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -32,21 +33,22 @@ class WorkerAnswers:
     note: str
 
 
-@dataclass(slots=True)
+@dataclass
 class WorkerPanel:
     """The panel as workers make it, and what they say of what they could not read whole."""
 
     runner: Runner
     panel: Panel
     run_id: str
-    _source: bytes = field(init=False)
     _notes: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _source(self) -> bytes:
+        """Configuration, names of the judges, delimiter key and run id, from which workers make the panel."""
         panel = self.panel
         has_engines = any(configured.engines for configured in panel.judges.values())
         key = panel.engines.delimiter_key if has_engines else None
-        self._source = pickle.dumps((panel.config, tuple(panel.judges), key, self.run_id))
+        return pickle.dumps((panel.config, tuple(panel.judges), key, self.run_id))
 
     def takes(self, configured: ConfiguredJudge) -> bool:
         """Tell whether workers ask a judge: not one whose requests wait in files of this machine (batch APIs)."""

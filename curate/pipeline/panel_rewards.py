@@ -11,7 +11,6 @@ than the others: 0 to 1, comparable among the responses to one prompt. Judges th
 
 from __future__ import annotations
 
-import math
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +26,7 @@ from curate.core.progress import Track, no_progress
 from curate.data.conversation import Conversation
 from curate.data.pair_statements import list_pair_statements
 from curate.engine.base import Failure, Score
-from curate.judge.base import CandidateResponse, PromptItem
+from curate.judge.base import CandidateResponse, PromptItem, sigmoid
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.judgment_rows import make_statement
 from curate.judge.runner import run_with_restart
@@ -150,7 +149,7 @@ class PanelRewards:
     ) -> Float64:
         wins: defaultdict[str, list[float]] = defaultdict(list)
         for (a, b), net in evidence.items():
-            p_a = (1 + math.tanh(net / 2)) / 2  # the sigmoid
+            p_a = sigmoid(net)
             wins[a].append(p_a)
             wins[b].append(1 - p_a)
         rewards = np.full(len(request.responses), np.nan)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from curate.data.personal_data import Form, find_forms
-from curate.filter.base import Decision, Items, TextFilter, TextFilterOptions
+from curate.filter.base import Decision, Filter, Items, Target, TextFilterOptions
 
 
 class PersonalDataOptions(TextFilterOptions):
@@ -23,19 +23,20 @@ class PersonalDataOptions(TextFilterOptions):
     )
 
 
-class PersonalData(TextFilter):
+class PersonalData(Filter):
     """Find personal data that have a form; addresses and numbers that are made for examples do not count."""
 
     Options = PersonalDataOptions
     version = 2
     options: PersonalDataOptions
 
+    @property
+    def target(self) -> Target:
+        target: Target = self.options.of
+        return target
+
     def find(self, items: Items) -> Iterator[Decision]:
         for item in items:
             forms = find_forms(f"{item.history}\n{item.text}", self.options.forms)
             if forms:
                 yield Decision(item, f"holds personal data: {', '.join(forms)}", other=",".join(forms))
-
-    def find_flaw(self, text: str) -> tuple[str, float | None] | None:
-        forms = find_forms(text, self.options.forms)
-        return (f"holds personal data: {', '.join(forms)}", None) if forms else None

@@ -16,6 +16,7 @@ from curate.lake.lake import Lake
 from curate.lake.trash import TRASH
 
 _MISSING = "it is missing"
+_CHANGED = "its content is not what was written: the checksum differs"
 
 
 def check_data_files(lake: Lake, report: CheckReport) -> None:
@@ -28,11 +29,8 @@ def check_data_files(lake: Lake, report: CheckReport) -> None:
         path = Path(file.path)
         known = checksums.get(path.name)
         unknown += known is None
-        if is_local(file.path):
-            problem, is_there = _find_problem(path, file, known), path.exists()
-        else:
-            problem = _find_object_problem(file, known)
-            is_there = problem != _MISSING
+        problem = _find_problem(file, known)
+        is_there = path.exists() if is_local(file.path) else problem != _MISSING
         if problem == _MISSING and path.name in trash:
             problem += ", and is in the trash: `curate check --repair` takes it back"
         if problem and (
@@ -60,37 +58,43 @@ def check_claims(lake: Lake, report: CheckReport) -> None:
             report.add("claim", str(path), "it is damaged: its name does not fit its content")
 
 
-def _find_problem(path: Path, file: DataFile, known: Checksum | None) -> str | None:
+def _find_problem(file: DataFile, known: Checksum | None) -> str | None:
     """Say what is wrong with a file; None where nothing is."""
     try:
-        size = path.stat().st_size
-        if size != file.bytes:
-            return f"it has {size} bytes, and {file.bytes} were written"
-        if known is not None:
-            if compute_checksum(path) != known:
-                return "its content is not what was written: the checksum differs"
-            return _compare_rows(pq.ParquetFile(path).metadata.num_rows, file)
+        return (
+            _compare_file(Path(file.path), file, known)
+            if is_local(file.path)
+            else _compare_object(file, known)
+        )
+    except FileNotFoundError:
+        return _MISSING
+    except (OSError, pa.ArrowException) as error:
+        return f"it cannot be read: {' '.join(str(error).split())}"
+
+
+def _compare_file(path: Path, file: DataFile, known: Checksum | None) -> str | None:
+    size = path.stat().st_size
+    if size != file.bytes:
+        return _describe_size(size, file)
+    if known is None:
         return _compare_rows(_read_whole(path), file)
-    except FileNotFoundError:
-        return _MISSING
-    except (OSError, pa.ArrowException) as error:
-        return f"it cannot be read: {' '.join(str(error).split())}"
+    if compute_checksum(path) != known:
+        return _CHANGED
+    return _compare_rows(pq.ParquetFile(path).metadata.num_rows, file)
 
 
-def _find_object_problem(file: DataFile, known: Checksum | None) -> str | None:
-    """Say what is wrong with a file in a bucket; None where nothing is."""
-    try:
-        checksum = compute_object_checksum(file.path)
-        if checksum.bytes != file.bytes:
-            return f"it has {checksum.bytes} bytes, and {file.bytes} were written"
-        if known is not None:
-            return None if checksum == known else "its content is not what was written: the checksum differs"
-        with open_file_system().open_input_file(strip_scheme(file.path)) as stream:
-            return _compare_rows(_read_whole(stream), file)
-    except FileNotFoundError:
-        return _MISSING
-    except (OSError, pa.ArrowException) as error:
-        return f"it cannot be read: {' '.join(str(error).split())}"
+def _compare_object(file: DataFile, known: Checksum | None) -> str | None:
+    checksum = compute_object_checksum(file.path)
+    if checksum.bytes != file.bytes:
+        return _describe_size(checksum.bytes, file)
+    if known is not None:
+        return None if checksum == known else _CHANGED
+    with open_file_system().open_input_file(strip_scheme(file.path)) as stream:
+        return _compare_rows(_read_whole(stream), file)
+
+
+def _describe_size(size: int, file: DataFile) -> str:
+    return f"it has {size} bytes, and {file.bytes} were written"
 
 
 def _compare_rows(rows: int, file: DataFile) -> str | None:

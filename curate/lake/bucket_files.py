@@ -115,6 +115,15 @@ def settle_bucket(data: str, listed: Iterable[DataFile], *, drop_unlisted: bool)
     return returned
 
 
+def delete_object(path: str) -> None:
+    """Delete an object.
+
+    Raises:
+        OSError: The server does not let it be deleted.
+    """
+    open_file_system().delete_file(strip_scheme(path))
+
+
 def has_pending_files(data: str) -> bool:
     """Tell whether a transaction is at work, or was cut off."""
     return bool(_list_names(f"{strip_scheme(data).rstrip('/')}/{PENDING}"))

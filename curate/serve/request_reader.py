@@ -168,7 +168,7 @@ class RequestReader:
 
 
 def _parse_body(path: str, content: bytes) -> RequestBody:
-    fields: Any = from_json(content)
+    fields: Any = from_json(content, allow_inf_nan=False)  # an answer repeats fields, and JSON has no such numbers
     kind = PATHS[path]
     if kind is ScoreRequest and isinstance(fields, dict) and not any(name in fields for name in _OWN_FIELDS):
         pairs = ("queries", "documents", "items", "text_1", "text_2", "data_1", "data_2")

@@ -39,7 +39,9 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
     try:
         rows = list(map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw])))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        rows = _split_array(content)  # one NaN, or one row that is too deep, is that row's fault, and not the file's
+        rows = _split_array(
+            content
+        )  # one NaN, or one row that is too deep, is that row's fault, and not the file's
         if rows is None:
             raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
     for number, row in enumerate(rows, 1):

@@ -93,7 +93,7 @@ class Verifier(Judge):
 
     @property
     def identity(self) -> Sequence[object]:
-        """Mark verdicts of code that runs apart from tests which ask it; older ones could be forged and are asked anew."""
+        """Mark verdicts of code that runs apart from tests which ask it; older ones could be forged: they come anew."""
         return ("two processes", "asked") if self.options.check == "code" else ()
 
     def non_identity_options(self) -> frozenset[str]:

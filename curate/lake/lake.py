@@ -269,7 +269,9 @@ class Lake:
             with contextlib.suppress(duckdb.Error, OSError):  # else the next one that opens the lake does it
                 self._recover_pending()
             if not is_kept:
-                if not (was_lost and self.location.is_postgres):  # a full disk breaks SQLite's commit in like words
+                if not (
+                    was_lost and self.location.is_postgres
+                ):  # a full disk breaks SQLite's commit in like words
                     raise
                 if is_ready and not mark:
                     raise CurateError(

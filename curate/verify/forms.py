@@ -365,7 +365,11 @@ def suggest_choice(p_left: float) -> str:
     return f"{'left' if p_left > 0.5 else 'right'}-{1 if strength < 0.25 else 2 if strength < 0.45 else 3}"
 
 
-_CHOICES = ("tie", "both-bad", *(f"{side}-{strength}" for side in ("left", "right") for strength in (1, 2, 3)))
+_CHOICES = (
+    "tie",
+    "both-bad",
+    *(f"{side}-{strength}" for side in ("left", "right") for strength in (1, 2, 3)),
+)
 
 
 def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:

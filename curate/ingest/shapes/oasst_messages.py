@@ -83,7 +83,9 @@ def _build_trees(messages: Mapping[str, _Message]) -> Iterator[tuple[int, ReadRo
                 reached.update(node["message_id"] for node in level)
                 level = [reply for node in level for reply in node["replies"]]
             if depth > _DEEPEST:
-                reason = f"The tree has {depth:,} messages one below the other; more than {_DEEPEST} are not read."
+                reason = (
+                    f"The tree has {depth:,} messages one below the other; more than {_DEEPEST} are not read."
+                )
                 yield message.number, _reject(message, "nested too deeply", reason)
             else:
                 yield message.number, {**message.tree, "message_tree_id": name, "prompt": message.node}

@@ -123,7 +123,9 @@ def _make_forwarder(name: str, *, plain: Callable[..., Any] | None = None) -> Ca
             )
         result = _request_operation(self, name, *arguments)
         if self._remote_told and name == "len" and result == 0:
-            raise _make_undecidable(self, "the tests count nothing in an object that the code made of a value of theirs")
+            raise _make_undecidable(
+                self, "the tests count nothing in an object that the code made of a value of theirs"
+            )
         return result
 
     return method

@@ -1,9 +1,10 @@
 """Run the tests on code that another process runs, and say whether their last line was reached.
 
-The verdict goes to standard output as JSON, `{"passed": false, "reason": "AssertionError", "asked": true}`, after a line
-that says that both processes are there. An empty reason: the process of the code has ended. `asked` is false where the
-tests have reached their last line without asking anything of the code, as those that only define functions do. Nothing of the tests, their values
-or this process is within reach of the code: it is asked to call functions, and is given the arguments.
+The verdict goes to standard output as JSON, `{"passed": false, "reason": "AssertionError", "asked": true}`, after a
+line that says that both processes are there. An empty reason: the process of the code has ended. `asked` is false where
+the tests have reached their last line without asking anything of the code, as those that only define functions do.
+Nothing of the tests, their values or this process is within reach of the code: it is asked to call functions, and is
+given the arguments.
 """
 
 from __future__ import annotations

@@ -109,6 +109,8 @@ def _explain_machine_error(error: BaseException) -> str | None:
     module = type(error).__module__.partition(".")[0]
     if module == "yaml":
         return f"A file is not valid YAML: {_one_line(error)}."
+    if isinstance(error, ValueError) and "embedded null byte" in str(error):
+        return "A name of a file holds a NUL character, which no file system knows: write it without."
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         return f"{_one_line(error)}: {_REASONS[errno.ELOOP]}."
     if isinstance(error, RuntimeError) and "home directory" in str(error):

@@ -91,6 +91,19 @@ class Config(Section):
     def _name_filters(cls, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return check_filters(filters)
 
+    @field_validator("export")
+    @classmethod
+    def _keep_exports_apart(cls, exports: list[ExportEntry]) -> list[ExportEntry]:
+        paths = [Path(os.path.normpath(entry.path)) for entry in exports]
+        for number, path in enumerate(paths):
+            for other in paths[:number]:
+                if path.is_relative_to(other) or other.is_relative_to(path):
+                    raise ValueError(
+                        f"{other} and {path} are one folder or one inside the other, so an export would replace another: "
+                        "give each a `path` of its own"
+                    )
+        return exports
+
     @field_validator("runner")
     @classmethod
     def _name_runner(cls, choice: str | dict[str, Any]) -> str | dict[str, Any]:

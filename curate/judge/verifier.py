@@ -59,7 +59,9 @@ class VerifierOptions(JudgeOptions):
     seconds: int = Field(
         5, ge=1, description="Processor time of code, regex and json-schema, for each response and process."
     )
-    memory_mib: int = Field(512, ge=64, description="Memory of `code`, of all its processes together.")
+    memory_mib: int = Field(
+        512, ge=64, le=1 << 20, description="Memory of `code`, of all its processes together."
+    )
     unsafe: bool = Field(
         False, description="Run `code` also where it cannot be cut off from network and files."
     )

@@ -117,7 +117,9 @@ def read_backup(folder: Path) -> Backup:
             f"{folder} is no backup that `curate backup` made: its {_MANIFEST} cannot be read ({error})."
         ) from error
     if bad := [name for name in files if ".." in Path(name).parts or Path(name).is_absolute()]:
-        raise CurateError(f"{folder} is no backup that `curate backup` made: it names {bad[0]}, outside of it.")
+        raise CurateError(
+            f"{folder} is no backup that `curate backup` made: it names {bad[0]}, outside of it."
+        )
     return backup
 
 

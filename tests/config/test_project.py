@@ -100,3 +100,12 @@ def test_training_settings_that_do_not_fit_are_explained(section: str, message: 
     file.write_text(f"train: {section}")
     with pytest.raises(CurateError, match=message):
         load_config(file)
+
+
+@pytest.mark.parametrize("path", ["out", "./out", "out/../out", "out/sub", "."])
+def test_an_export_replaces_no_other_one(path: str, tmp_path: Path) -> None:
+    (tmp_path / "curate.yaml").write_text(
+        f"export: [{{path: out, format: trl-preference}}, {{path: {path}, format: parquet}}]"
+    )
+    with pytest.raises(CurateError, match="an export would replace another"):
+        load_config(tmp_path / "curate.yaml")

@@ -280,3 +280,11 @@ def test_keys_of_the_kernel_stay_outside() -> None:
         libc.syscall({control}, 11, libc.syscall({request}, b"user", b"curate-test", None, -3), held, 99)
         def double(x): raise ValueError(held.raw)"""
     assert "PLANTED" not in sandbox.run_code(dedent(code), TESTS).reason
+
+
+@pytest.mark.parametrize("status", [96, 97, 98, 99])
+def test_the_code_does_not_end_as_if_the_sandbox_had_failed(status: int) -> None:
+    """A sandbox that could not be started is no verdict: wrong code would never get its 0."""
+    for code in (f"import os\nos._exit({status})", f"import os\ndef double(x): os._exit({status})"):
+        ran = sandbox.run_code(code, TESTS)
+        assert (ran.passed, ran.reason.partition(" with")[0]) == (False, "ended early")

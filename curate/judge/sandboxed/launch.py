@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 NOT_ISOLATED, TOO_MANY, TOO_LARGE = 97, 98, 99  # exit statuses of the launcher
+_OWN = (NOT_ISOLATED, TOO_MANY, TOO_LARGE)
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000,
@@ -225,7 +226,8 @@ def _watch_program(settings: Settings, program: str, fds: list[str]) -> NoReturn
         try:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == child:
-                    os._exit(_exit_status(ended[1]))
+                    status = _exit_status(ended[1])
+                    os._exit(1 if status in _OWN else status)  # the program may not speak for the launcher
             if excess := _find_excess(settings):
                 os._exit(excess)
         except Exception:  # whatever it is, nothing shall run without being watched

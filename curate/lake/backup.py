@@ -60,7 +60,7 @@ def back_up_lake(location: Location, folder: Path, *, dry_run: bool = False) -> 
     _refuse_inside(location, folder)
     with Lake.open(location, create=False) as lake, lake.lock():
         if dry_run:
-            paths = [Path(file.path) for file in lake.list_data_files()]
+            paths = [Path(file.path) for file in lake.files.list_data_files()]
             files = {f"data/{path.name}": Checksum(path.name, path.stat().st_size, "") for path in paths}
             return Backup(folder, lake.snapshot(), location.is_postgres, "", files)
         with atomic_directory(folder, owned=_list_owned, noun="a backup of a lake") as new:
@@ -99,11 +99,13 @@ def restore_lake(folder: Path, location: Location, *, dry_run: bool = False) -> 
         backup, location
     )  # last: without a catalog there is no lake, and restoring can begin again
     with Lake.open(location, create=False) as lake, lake.lock():
-        claim = lake.claim  # of the place where the catalog is now; the one of the old place names another
+        claim = (
+            lake.files.claim
+        )  # of the place where the catalog is now; the one of the old place names another
         for path in list_claim_files(location.data):
             if path.name != claim.file_name:
                 path.unlink()
-        lake.write_claim()
+        lake.files.write_claim()
     return backup
 
 
@@ -127,10 +129,10 @@ def read_backup(folder: Path) -> Backup:
 
 
 def _copy_lake(lake: Lake, new: Path) -> Backup:
-    known = lake.read_checksums()
+    known = lake.files.read_checksums()
     data = Path(lake.location.data)
     files = {}
-    for file in lake.list_data_files():
+    for file in lake.files.list_data_files():
         path = Path(file.path)
         inside = (
             path.relative_to(data).as_posix()

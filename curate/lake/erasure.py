@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.errors import CurateError
+from curate.lake.bucket_files import delete_object, settle_bucket
 from curate.lake.catalog_file import vacuum_catalog
 from curate.lake.checksums import METADATA
 from curate.lake.data_folder import is_local
@@ -101,6 +102,8 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
 
 def _purge_trash(lake: Lake, traces: Traces) -> None:
     """Delete files with a trace from the folders of files that are on their way out."""
+    if not is_local(lake.location.data):
+        settle_bucket(lake.location.data, lake.files.list_data_files(), drop_unlisted=True)
     for path in (path for folder in (PENDING, TRASH) for path in lake.files.list_kept(folder).values()):
         if count_in_file(lake, str(path), traces):
             path.unlink(missing_ok=True)
@@ -111,7 +114,10 @@ def _delete_orphans(lake: Lake, traces: Traces) -> int:
     number = 0
     for file in lake.files.find_unnamed_files():
         ours = OUR_NAMES.fullmatch(file.rpartition("/")[2])
-        if ours and is_local(lake.location.data) and count_in_file(lake, file, traces):
-            Path(file).unlink(missing_ok=True)
+        if ours and count_in_file(lake, file, traces):
+            if is_local(file):
+                Path(file).unlink(missing_ok=True)
+            else:
+                delete_object(file)
             number += 1
     return number

@@ -244,21 +244,24 @@ class Lake:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._connection.execute("ROLLBACK")
             self._in_transaction = False
-            is_kept = is_ready and is_lost(error) and self._has_commit(mark)
+            was_lost = is_lost(error)
+            is_kept = is_ready and was_lost and self._has_commit(mark)
             with contextlib.suppress(duckdb.Error, OSError):  # else the next one that opens the lake does it
                 self.files.recover_pending()
             if not is_kept:
-                if is_lost(error) and is_ready and not mark:
+                if not (
+                    was_lost and self.location.is_postgres
+                ):  # a full disk breaks SQLite's commit in like words
+                    raise
+                if is_ready and not mark:
                     raise CurateError(
                         f"The connection to the catalog {hide_password(self.location.catalog)} broke at the end, and "
                         "it is not known whether the change was kept: run the same command again."
                     ) from error
-                if is_lost(error):
-                    raise CatalogLostError(
-                        f"The connection to the catalog {hide_password(self.location.catalog)} broke, and nothing of "
-                        "this transaction was kept: run the same command again, it goes on from here."
-                    ) from error
-                raise
+                raise CatalogLostError(
+                    f"The connection to the catalog {hide_password(self.location.catalog)} broke, and nothing of "
+                    "this transaction was kept: run the same command again, it goes on from here."
+                ) from error
             files.release_files()
         finally:
             self._in_transaction = False

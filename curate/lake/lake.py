@@ -56,6 +56,7 @@ from curate.lake.data_folder import (
     read_claim,
     write_claim,
 )
+from curate.lake.execute import execute
 from curate.lake.lost_catalog import CatalogLostError, is_lost, wait_for_catalog
 from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
@@ -161,16 +162,16 @@ class Lake:
     # Reading ---------------------------------------------------------------------------------------------
 
     def arrow(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).to_arrow_table())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).to_arrow_table())
 
     def frame(self, query: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).pl())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).pl())
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchall())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).fetchall())
 
     def value(self, query: str, parameters: Sequence[object] = ()) -> Any:
-        row = self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchone())
+        row = self._ask(query, lambda: execute(self._connection, query, parameters).fetchone())
         return row[0] if row else None
 
     def _ask(self, query: str, ask: Callable[[], _Result]) -> _Result:
@@ -183,9 +184,7 @@ class Lake:
         self, query: str, parameters: Sequence[object] = (), *, rows: int = 65_536
     ) -> pa.RecordBatchReader:
         """A result as a stream, for tables that need not fit in memory. Use no other method meanwhile."""
-        return self._ask(
-            query, lambda: self._connection.execute(query, list(parameters)).to_arrow_reader(rows)
-        )
+        return self._ask(query, lambda: execute(self._connection, query, parameters).to_arrow_reader(rows))
 
     @contextlib.contextmanager
     def bind(self, name: str, table: pa.Table | pl.DataFrame) -> Iterator[None]:
@@ -238,8 +237,10 @@ class Lake:
         mark = uuid.uuid4().hex
         with self.lock(), self._transact(mark) as files:
             yield Writer(self._connection, self.stage, files, self.location.data)
-            self._connection.execute(
-                "CALL lake.set_commit_message('curate', ?, extra_info => ?)", [message, mark]
+            execute(
+                self._connection,
+                "CALL lake.set_commit_message('curate', ?, extra_info => ?)",
+                [message, mark],
             )
 
     @contextlib.contextmanager
@@ -498,7 +499,7 @@ class Lake:
                 self._connection.execute("CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)")
                 for name in sorted(set(migrations) - applied):
                     self._connection.execute(migrations[name])
-                    self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
+                    execute(self._connection, "INSERT INTO lake.migrations VALUES (?)", [name])
 
     def _show_as_of_today(self, snapshot: int | None) -> bool:
         """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`).

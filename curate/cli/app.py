@@ -17,6 +17,7 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.command_order import OrderedCommands
 from curate.cli.deploy import deploy_project
 from curate.cli.diff import compare_runs
 from curate.cli.doctor import examine_machine
@@ -51,6 +52,7 @@ from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
 
 app = ProgramTyper(
+    cls=OrderedCommands,
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -79,9 +79,12 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
         yield first
         yield second
     elif start == b"{":
+        inside = ", or `jq -c '.[]'` where it is one object whose values are the rows" * (
+            path.suffix == ".json"
+        )
         raise CurateError(
             f"{path} has objects that go over several lines, but JSON Lines (one object per line) are wanted: "
-            "convert it with `jq -c .`."
+            f"convert it with `jq -c .`{inside}."
         )
     else:
         second = next(rows, None)

@@ -59,7 +59,7 @@ def back_up_lake(location: Location, folder: Path, *, dry_run: bool = False) -> 
     _refuse_inside(location, folder)
     with Lake.open(location, create=False) as lake, lake.lock():
         if dry_run:
-            sizes = {Path(file.path).name: file.bytes for file in lake.list_data_files()}
+            sizes = {Path(file.path).name: file.bytes for file in lake.files.list_data_files()}
             files = {f"data/{name}": Checksum(name, size, "") for name, size in sizes.items()}
             return Backup(folder, lake.snapshot(), location.is_postgres, "", files)
         with atomic_directory(folder, owned=_list_owned, noun="a backup of a lake") as new:
@@ -95,7 +95,7 @@ def restore_lake(folder: Path, location: Location, *, dry_run: bool = False) -> 
         backup, location
     )  # last: without a catalog there is no lake, and restoring can begin again
     with Lake.open(location, create=False) as lake, lake.lock():
-        lake.write_claim()  # of the place where the catalog is now
+        lake.files.write_claim()  # of the place where the catalog is now
     return backup
 
 
@@ -124,10 +124,10 @@ def read_backup(folder: Path) -> Backup:
 
 
 def _copy_lake(lake: Lake, new: Path) -> Backup:
-    known = lake.read_checksums()
+    known = lake.files.read_checksums()
     data = Path(lake.location.data)
     files = {}
-    for file in lake.list_data_files():
+    for file in lake.files.list_data_files():
         path = Path(file.path)
         inside = (
             path.relative_to(data).as_posix()

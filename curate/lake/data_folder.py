@@ -16,6 +16,7 @@ import duckdb
 
 from curate.core.identity import content_id
 from curate.core.sql_text import quote_text
+from curate.lake.execute import execute
 
 CLAIMS = "curate-catalog-*.json"
 _FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
@@ -155,7 +156,7 @@ def forget_scheduled_files(connection: duckdb.DuckDBPyConnection, names: set[str
     rows = connection.execute(f"SELECT data_file_id, path FROM {table}").fetchall()
     gone = [number for number, path in rows if Path(path).name in names]
     if gone:
-        connection.execute(f"DELETE FROM {table} WHERE data_file_id IN (SELECT unnest(?))", [gone])
+        execute(connection, f"DELETE FROM {table} WHERE data_file_id IN (SELECT unnest(?))", [gone])
 
 
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
@@ -197,7 +198,7 @@ def hide_password(catalog: str) -> str:
 
 
 def _list_matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
-    return [file for (file,) in connection.execute("SELECT file FROM glob(?)", [pattern]).fetchall()]
+    return [file for (file,) in execute(connection, "SELECT file FROM glob(?)", [pattern]).fetchall()]
 
 
 def _fetch_value(connection: duckdb.DuckDBPyConnection, query: str) -> str:

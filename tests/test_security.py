@@ -13,7 +13,8 @@ ROWS = re.findall(r"^\| (\d+) \| .+ \| `(\S+)` \|$", (ROOT / "SECURITY.md").read
 
 
 def test_all_faults_are_in_the_table() -> None:
-    assert [int(number) for number, _ in ROWS] == list(range(1, 36))
+    assert len(ROWS) >= 35
+    assert [int(number) for number, _ in ROWS] == list(range(1, len(ROWS) + 1))
 
 
 @pytest.mark.parametrize(("number", "test"), ROWS)

@@ -99,7 +99,7 @@ class Config(Section):
             for other in paths[:number]:
                 if path.is_relative_to(other) or other.is_relative_to(path):
                     raise ValueError(
-                        f"{other} and {path} are one folder or one inside the other, so an export would replace another: "
+                        f"{other} and {path} are one folder or lie in each other, so an export would replace another: "
                         "give each a `path` of its own"
                     )
         return exports

@@ -36,6 +36,7 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
             f"{path} is a JSON array of more than {ARRAY_LIMIT >> 20} MiB, which cannot be streamed: "
             "convert it with `jq -c '.[]'` to .jsonl."
         )
+    rows: list[bytes] | None
     try:
         rows = list(map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw])))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

@@ -144,8 +144,8 @@ def list_objects(data: str) -> list[str]:
 
     root = strip_scheme(data).rstrip("/")
     selector = fs.FileSelector(root, allow_not_found=True, recursive=True)
-    found = open_file_system().get_file_info(selector)
-    return sorted(info.path.removeprefix(f"{root}/") for info in found if info.type == fs.FileType.File)
+    infos = open_file_system().get_file_info(selector)
+    return sorted(info.path.removeprefix(f"{root}/") for info in infos if info.type == fs.FileType.File)
 
 
 def delete_object(path: str) -> None:

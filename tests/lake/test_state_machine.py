@@ -34,6 +34,7 @@ from curate.lake.maintenance import collect_garbage, compact_lake
 
 OPERATIONS = int(os.environ.get("CURATE_OPERATIONS", "60"))
 STEPS = 30  # of one lake
+pytestmark = pytest.mark.timeout(max(1200, 5 * OPERATIONS))  # seconds
 
 # A writer that is killed at one of three points: before the commit, after a staged file, just after the commit.
 VICTIM = """

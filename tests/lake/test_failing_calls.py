@@ -28,7 +28,9 @@ ERRORS = {
 ROWS = 1200  # enough that files are staged
 COMMAND = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
 SAMPLE = 2
-pytestmark = pytest.mark.timeout(0 if os.environ.get("CURATE_FAULTS") == "all" else 1200)  # 0: however long it takes
+pytestmark = pytest.mark.timeout(
+    0 if os.environ.get("CURATE_FAULTS") == "all" else 1200
+)  # 0: however long it takes
 
 
 @pytest.fixture(scope="module")

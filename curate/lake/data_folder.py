@@ -18,7 +18,7 @@ from curate.core.identity import content_id
 from curate.core.sql_text import quote_text
 from curate.lake.execute import execute
 
-_CLAIMS = "curate-catalog-*.json"
+CLAIMS = "curate-catalog-*.json"
 _FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
 _METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 
@@ -36,7 +36,7 @@ class Claim:
 
     @property
     def file_name(self) -> str:
-        return _CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
+        return CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
 
     @property
     def text(self) -> str:
@@ -62,7 +62,7 @@ def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -
 def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, Claim]:
     """List the claims in a data folder, by the path of their file."""
     if not is_local(data):
-        query = f"SELECT filename, content FROM read_text({quote_text(_join_path(data, _CLAIMS))})"
+        query = f"SELECT filename, content FROM read_text({quote_text(_join_path(data, CLAIMS))})"
         try:
             texts = dict(connection.execute(query).fetchall())
         except duckdb.IOException:  # none matches
@@ -76,7 +76,7 @@ def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, C
 
 def list_claim_files(data: str) -> list[Path]:
     """List the files of claims in a local data folder."""
-    return sorted(Path(data).glob(_CLAIMS))
+    return sorted(Path(data).glob(CLAIMS))
 
 
 def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> bool:
@@ -84,7 +84,7 @@ def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) ->
     if is_local(data):
         return (Path(data) / claim.file_name).exists()
     # All claims, since a path without * would be given back unseen.
-    claims = _list_matches(connection, _join_path(data, _CLAIMS))
+    claims = _list_matches(connection, _join_path(data, CLAIMS))
     return any(file.endswith(f"/{claim.file_name}") for file in claims)
 
 

@@ -20,7 +20,6 @@ from curate.cli import failures
 from curate.cli.command_tree import list_commands
 from curate.cli.program_output import format_document
 from curate.cli.reference import EXIT_CODES, ROOT, build_command_schema, build_page, find_shape
-from tests.cli.in_process import run_command
 
 CURATE = [sys.executable, "-c", "from curate.cli.app import main; main()"]
 
@@ -108,7 +107,7 @@ def test_standard_output_holds_one_document_of_the_documented_shape(project: Pat
         name = next(name for name in (" ".join(words[:2]), words[0]) if name in schemas)
         if line.startswith("ingest --explain"):
             name = "ingest files"
-        done = run_command(project, *words, "--json")
+        done = run(*words, "--json", cwd=project)
         document = json.loads(done.stdout)
         if done.returncode:
             assert set(document) == {"error", "exit_code"}, (line, done.stderr)
@@ -144,7 +143,7 @@ def test_an_interrupted_command_says_so_to_programs(project: Path) -> None:
 
 
 def test_watching_status_is_a_document_a_line_and_ends_on_interrupt(project: Path) -> None:
-    run_command(project, "ingest")
+    run("ingest", cwd=project)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [*CURATE, "status", "--watch", "--json", "--every", "0.2"],
@@ -156,11 +155,11 @@ def test_watching_status_is_a_document_a_line_and_ends_on_interrupt(project: Pat
     ) as process:
         assert process.stdout is not None
         before = json.loads(process.stdout.readline())["snapshot"]
-        assert run_command(project, "sql", "--write", "DELETE FROM prompts WHERE false").returncode == 0
+        assert run("sql", "--write", "DELETE FROM prompts WHERE false", cwd=project).returncode == 0
         (project / "more.jsonl").write_text(
             '{"id": "w", "prompt": "Why?", "responses": [{"id": "w1", "model": "m", "text": "So."}]}\n'
         )
-        assert run_command(project, "ingest", "responses", "more.jsonl").returncode == 0
+        assert run("ingest", "responses", "more.jsonl", cwd=project).returncode == 0
         assert json.loads(process.stdout.readline())["snapshot"] > before
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,6 @@ import typer
 from typer.main import get_command
 
 from curate.cli.app import app
-from tests.cli.in_process import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -106,7 +108,9 @@ def test_the_tutorial_runs_from_its_first_line_to_its_last(tmp_path: Path) -> No
                     for at, out in outputs
                     if at == "curate status"
                 ]
-            done = run_command(folder, *words[1:])
+            code = [sys.executable, "-c", "from curate.cli.app import main; main()", *words[1:]]
+            environment = os.environ | {"PYTHONPATH": str(ROOT)}
+            done = subprocess.run(code, cwd=folder, capture_output=True, text=True, env=environment)
             assert done.returncode == 0, f"{line}: {done.stderr}"
             outputs.append((line, done.stdout))
     runs = [output for line, output in outputs if line == "curate run"]

@@ -20,7 +20,6 @@ import pytest
 
 from curate.lake.check.run import check_lake
 from curate.lake.lake import Lake, Location
-from tests.cli.in_process import run_command
 
 ERRORS = {
     "writes": (errno.ENOSPC, errno.EIO, errno.EPERM, errno.EMFILE),
@@ -55,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (folder / "curate.yaml").write_text("ingest:\n  - source: old.jsonl\n", encoding="utf-8")
-    assert run_command(folder, "ingest").returncode == 0
+    assert run_curate(folder, "ingest").returncode == 0
     (folder / "curate.yaml").write_text(
         "ingest:\n  - source: old.jsonl\n  - source: new.jsonl\n", encoding="utf-8"
     )
@@ -144,7 +143,7 @@ def test_a_failed_call_is_one_sentence_and_loses_nothing(
         if done.returncode:
             assert drop_progress(done.stderr).startswith("error: "), where
         assert count_prompts(folder) in (40, expected), where
-        again = run_command(folder, *command.split())
+        again = run_curate(folder, *command.split())
         assert again.returncode == 0, f"{where}\n{again.stderr}"
         assert count_prompts(folder) == expected, where
         assert check_lake(Location.under(folder / ".curate" / "lake")).findings == [], where

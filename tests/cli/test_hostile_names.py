@@ -5,12 +5,8 @@ from __future__ import annotations
 import ast
 import csv
 import json
-import os
-import sys
-import tempfile
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ import pytest
 from rich.console import Console
 
 import curate
-from curate.cli.app import main
 from curate.core.progress import progress_bars
 from curate.core.terminal import (
     clean_cell,
@@ -31,6 +26,7 @@ from curate.core.terminal import (
 from curate.verify.spreadsheet import _escape_formula as escape_formula
 from tests.browser import require_browser
 from tests.cli.hostile_names import NAMES, make_hostile_project
+from tests.cli.in_process import run_command as call
 
 BAD = {"Cc", "Cf", "Zl", "Zp"}
 
@@ -41,49 +37,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call(folder, "run")
     assert done.returncode == 0, done.stderr
     return folder
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def call(project: Path, *arguments: str, **settings: str) -> Done:
-    """Run a command in this process, which has imported all already, with streams of its own."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-    ):
-        patch.chdir(project)
-        patch.delenv("NO_COLOR", raising=False)
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["curate", *arguments])
-        saved = os.dup(1), os.dup(2)
-        streams = [open(os.dup(file.fileno()), "w", encoding="utf-8") for file in (out, err)]  # noqa: PTH123, SIM115
-        os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
-        patch.setattr(sys, "stdout", streams[0])
-        patch.setattr(sys, "stderr", streams[1])
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        finally:
-            for stream in streams:
-                stream.close()
-            for number, descriptor in enumerate(saved, 1):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode("utf-8"))
-        return Done(code, *texts)
 
 
 def find_controls(text: str) -> list[str]:

@@ -28,21 +28,26 @@ def make_texts(number: int, seed: int) -> list[str]:
     return texts
 
 
-def overlap(a: str, b: str, n: int) -> float:
-    first, second = ({tuple(t.split()[i : i + n]) for i in range(len(t.split()) - n + 1)} for t in (a, b))
+def list_shingles(text: str, n: int) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
+
+
+def overlap(first: set[tuple[str, ...]], second: set[tuple[str, ...]]) -> float:
     return len(first & second) / len(first | second)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
 def test_pairs_above_the_threshold_are_found_with_their_exact_overlap(threshold: float) -> None:
     texts = make_texts(400, seed=1)
+    shingles = [list_shingles(text, 3) for text in texts]
     pairs = find_similar_pairs(hash_shingles(texts, n=3), threshold)
     found = dict(
         zip(zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True), pairs.overlap, strict=True)
     )
     for (i, j), value in found.items():
         assert i < j
-        assert value == pytest.approx(overlap(texts[i], texts[j], 3))
+        assert value == pytest.approx(overlap(shingles[i], shingles[j]))
         assert value >= threshold
     gone, _, _ = choose_repeats(pairs, np.ones(len(pairs.later), bool))
     left = sorted(set(range(len(texts))) - set(gone.tolist()))
@@ -50,7 +55,7 @@ def test_pairs_above_the_threshold_are_found_with_their_exact_overlap(threshold:
         (i, j)
         for at, i in enumerate(left)
         for j in left[at + 1 :]
-        if overlap(texts[i], texts[j], 3) >= threshold
+        if overlap(shingles[i], shingles[j]) >= threshold
     ]
     assert len(alike) <= 0.01 * max(
         1, len(gone)

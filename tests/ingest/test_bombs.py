@@ -21,6 +21,7 @@ import zstandard
 from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.ingest import parquet_rows
 from curate.ingest.arrays import read_json_rows
 from curate.ingest.decoders import make_responses_decoder
 from curate.ingest.inputs import locate_inputs
@@ -92,10 +93,14 @@ def test_lists_of_repeated_values_are_measured_before_they_are_written_out(tmp_p
     assert rows[4] == {"completions": ["z", "z"]}
 
 
-def test_what_is_packed_more_tightly_than_text_is_refused(tmp_path: Path) -> None:
-    table = pa.table({"prompt": pack(["x" * (1100 * MIB)], [0, 0])})
+def test_what_is_packed_more_tightly_than_text_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parquet_rows._MOST_UNPACKED == 1024 * MIB
+    monkeypatch.setattr(parquet_rows, "_MOST_UNPACKED", 100 * MIB)  # a GiB takes 20 seconds to pack
+    table = pa.table({"prompt": pack(["x" * (110 * MIB)], [0, 0])})
     path = write(tmp_path / "huge.parquet", table)
-    with pytest.raises(CurateError, match=r"column prompt unpacks 1,100 MiB"):
+    with pytest.raises(CurateError, match=r"column prompt unpacks 110 MiB"):
         list(read_parquet_rows(path, lambda names: None, limit=64 * MIB))
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from curate.lake.catalog_file import name_seal
 from curate.lake.check.run import check_lake
 from curate.lake.lake import Lake, Location
 from curate.lake.maintenance import compact_lake
+from tests.cli.in_process import run_command
 
 FLIPS = int(os.environ.get("CURATE_FLIPS", "40"))
 PROMPTS = 400
@@ -74,12 +73,6 @@ def flip_bit(path: Path, bit: int) -> None:
     path.write_bytes(content)
 
 
-def run_curate(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-
-
 def test_a_whole_lake_has_no_findings(project: Path) -> None:
     report = check_lake(find_lake(project))
     assert (report.findings, report.notes) == ([], [])
@@ -91,16 +84,16 @@ def test_a_whole_lake_has_no_findings(project: Path) -> None:
 
 
 def test_the_command_says_it_in_words_in_json_and_by_its_exit_code(project: Path) -> None:
-    done = run_curate(project, "check")
+    done = run_command(project, "check")
     assert (done.returncode, done.stdout[:10]) == (0, "0 findings")
     broken = next(path for path in list_files(project) if path.parent.name == "responses")
     flip_bit(broken, 8 * 100)
-    done = run_curate(project, "check", "--json", "--files")
+    done = run_command(project, "check", "--json", "--files")
     assert done.returncode == 1
     (finding,) = json.loads(done.stdout)["findings"]
     assert finding["where"] == str(broken)
     assert "the checksum differs" in finding["sentence"]
-    assert run_curate(project, "check", "--repair").returncode == 1  # only a backup knows what was there
+    assert run_command(project, "check", "--repair").returncode == 1  # only a backup knows what was there
 
 
 def test_every_flipped_bit_is_found(project: Path) -> None:

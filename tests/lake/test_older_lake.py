@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.lake.status import read_status
 from curate.records import TABLES, Record, arrow_schema
+from tests.cli.in_process import run_command
 
 OLD = Path(__file__).parent / "version_0_1"
 
@@ -72,9 +71,7 @@ def test_it_migrates_and_gives_the_same_preferences(config: Config) -> None:
 
 def run_curate(config: Config, *arguments: str) -> str:
     """Run a command in the project's folder; it must end well."""
-    code = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=config.resolve("."), capture_output=True, text=True, check=False)
+    done = run_command(config.resolve("."), *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

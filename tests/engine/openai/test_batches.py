@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.in_process import Done, run_command
 from tests.engine.openai.batch_server import BatchServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,9 +57,8 @@ def write_config(folder: Path, server: BatchServer, **options: Any) -> None:
     (folder / "curate.yaml").write_text(json.dumps(config))
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [*CURATE, *arguments, "--json"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT, timeout=100)
+def run(folder: Path, *arguments: str) -> Done:
+    return run_command(folder, *arguments, "--json")
 
 
 def judge(folder: Path) -> dict[str, Any]:

@@ -54,8 +54,8 @@ class Recognition:
         item: The input.
         source: The source as it would stand in `curate.yaml`; None where nothing can be proposed.
         certainty: `certain`; `likely`, with `doubts`; or `refused`, with `problems`.
-        trial: What the rows are by this reading; None for statements about responses in the lake, and where nothing can be
-            read.
+        trial: What the rows are by this reading; None for statements about responses in the lake, and where nothing can
+            be read.
         doubts: What is assumed.
         problems: What has to be written by hand, in sentences.
         sample: The rows that were looked at.

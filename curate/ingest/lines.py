@@ -35,7 +35,7 @@ def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejecti
                 if number == 1:
                     line = _strip_mark(line, path)
                 if len(line) > limit:
-                    yield number, _too_long(number, line, limit)
+                    yield number, reject_long_line(number, line, limit)
                 elif line and not line.isspace():
                     yield number, line
     except DAMAGE as error:
@@ -79,9 +79,12 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
         yield first
         yield second
     elif start == b"{":
+        inside = ", or `jq -c '.[]'` where it is one object whose values are the rows" * (
+            path.suffix == ".json"
+        )
         raise CurateError(
             f"{path} has objects that go over several lines, but JSON Lines (one object per line) are wanted: "
-            "convert it with `jq -c .`."
+            f"convert it with `jq -c .`{inside}."
         )
     else:
         second = next(rows, None)
@@ -120,7 +123,8 @@ def utf16_error(path: Path) -> CurateError:
     return CurateError(f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`.")
 
 
-def _too_long(number: int, line: bytes, limit: int) -> Rejection:
+def reject_long_line(number: int, line: bytes, limit: int) -> Rejection:
+    """Reject a row that is longer than the limit."""
     reason = f"The line is longer than {limit >> 20} MiB (option `max_line_mib`)."
     return Rejection(number, "line too long", reason, shorten_raw(line))
 

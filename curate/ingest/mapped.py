@@ -11,7 +11,7 @@ from curate.data.conversation import Conversation, read_messages
 from curate.data.preference_rows import PairColumns, PreferencePair, read_response, split_pair
 from curate.ingest import foreign, verdicts
 from curate.ingest.foreign import ForeignRow, SourceSettings
-from curate.ingest.paths import find_list, find_value
+from curate.ingest.paths import ABSENT, find_list, find_value, locate_value
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
 from curate.ingest.turns import are_parallel_turns, join_turns, read_value
@@ -316,7 +316,7 @@ def _read_responses(
 ) -> list[IncomingResponse]:
     """Build the responses of a row with their keys and models."""
     fields = scope.reading.fields
-    keys = _list_names(scope, fields.response_id, values)
+    keys = _list_names(scope, fields.response_id, values, of_row=fields.id)
     models = _list_names(scope, fields.response_model, values)
     if isinstance(fields.responses, dict):
         models = [name for _, name in columns]
@@ -326,9 +326,20 @@ def _read_responses(
     ]
 
 
-def _list_names(scope: Scope, path: str | None, values: Sequence[Any]) -> list[str | None]:
+def _list_names(
+    scope: Scope, path: str | None, values: Sequence[Any], *, of_row: str | None = None
+) -> list[str | None]:
+    """List what names each response: a key in it, or a list beside them; one name beside them names them all.
+
+    `of_row`: the path of what names the row, and no response.
+    """
     if path is None:
         return [None] * len(values)
+    beside = scope.find(path)
+    if isinstance(beside, str) and not any(
+        isinstance(value, Mapping) and locate_value(value, path) is not ABSENT for value in values
+    ):
+        return [None if path == of_row else beside] * len(values)
     return [
         foreign.get_key({place: value}, place) for value, place in verdicts.list_beside(scope, path, values)
     ]

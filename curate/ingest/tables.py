@@ -27,6 +27,7 @@ ColumnCheck = Callable[[Sequence[str]], None]
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")  # its byte-order marks
 _SNIFFED = 64 << 10  # bytes from which the delimiter is found out
 _DROPPED = 1 << 20  # characters at a time of a line that is too long
+_UNFILLED = frozenset({"Approve", "Reject"})  # last columns of Mechanical Turk's results, to be filled in
 _JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
 
 
@@ -137,9 +138,25 @@ def list_csv_columns(path: Path, dialect: CsvDialect) -> frozenset[str] | None:
         with io.TextIOWrapper(
             open_bytes(path), encoding=dialect.encoding, errors="replace", newline=""
         ) as file:
-            return frozenset(next(csv.reader(file, delimiter=dialect.delimiter), []))
+            return frozenset(_number_names(next(csv.reader(file, delimiter=dialect.delimiter), [])))
     except (*DAMAGE, csv.Error, UnicodeError):
         return None  # reading the rows says what is wrong
+
+
+def _number_names(header: list[str]) -> list[str]:
+    """Number names that come again, as pandas does, so that no column takes the place of another.
+
+    >>> _number_names(["prompt", "response", "response"])
+    ['prompt', 'response', 'response.1']
+    """
+    names: list[str] = []
+    for name in header:
+        fresh, number = name, 0
+        while fresh in names:
+            number += 1
+            fresh = f"{name}.{number}"
+        names.append(fresh)
+    return names
 
 
 def read_csv_rows(
@@ -170,7 +187,7 @@ def read_csv_rows(
         ) as file:
             text = _BoundedLines(file, limit)
             reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
-            header = next(reader, [])
+            header = _number_names(next(reader, []))
             check(header)
             while True:
                 start, text.dropped = reader.line_num + 1, False
@@ -193,6 +210,8 @@ def read_csv_rows(
 
 
 def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> ReadRow:
+    if len(cells) < len(header) and _UNFILLED.issuperset(header[len(cells) :]):
+        header = header[: len(cells)]
     if len(cells) != len(header):
         reason = f"The row has {len(cells)} cells, but the header has {len(header)}."
         return Rejection(number, "wrong number of cells", reason, shorten_raw(",".join(cells)))

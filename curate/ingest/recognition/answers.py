@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from curate.ingest.context import is_context
 from curate.ingest.recognition import names as words
 from curate.ingest.recognition.content import Column, profile_columns
 from curate.ingest.recognition.names import NamePair, find_pairs, has_word, join_name, split_name
@@ -14,6 +15,7 @@ from curate.ingest.recognition.proposal import Proposal, list_names
 _NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
 _KEYS = frozenset({"id", "ids", "uid", "hash", "url"})  # last words of names of columns that hold no text
 _MOST_MODELS = 50  # that one row has answers of
+_FEW_ROWS = 4  # rows for each different answer, from which a column holds no answers
 _TAKES_SIDES = words.SCORES | words.RANKS | words.VERDICTS
 
 
@@ -34,7 +36,7 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
 
 
 def _may_be_short_answers(column: Column, pair: NamePair) -> bool:
-    return column.content in ("number", "flag") and bool(set(pair.stem) & words.ANSWERS) and column.length > 0
+    return column.content == "number" and bool(set(pair.stem) & words.ANSWERS) and column.length > 0
 
 
 def read_pair(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]) -> None:
@@ -72,22 +74,39 @@ def read_list(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
     if len(lists) != 1:
         return False
     column = lists[0]
+    if column.content == "objects" and _are_turns(column.name, rows):
+        return False
     proposal.read("responses", column.name)
     note_json(proposal, column)
     if column.content == "objects":
         return _read_objects(proposal, column.name, rows)
-    for key, stems in (("response_score", words.SCORES | words.RANKS), ("response_model", words.MODELS)):
+    for key, stems, contents in (
+        ("response_score", words.SCORES | words.RANKS, {"numbers"}),
+        ("response_model", words.MODELS, {"texts", "text", "identifier"}),
+    ):
         beside = [
             other.name
             for other in columns.values()
-            if other.content == ("numbers" if key == "response_score" else "texts")
-            and other.name not in proposal.used
-            and has_word(other.name, stems)
+            if other.content in contents and other.name not in proposal.used and has_word(other.name, stems)
         ]
         if len(beside) == 1:
             proposal.read(key, beside[0])
     check_score(proposal, proposal.fields.get("response_score"))
     return True
+
+
+def _are_turns(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the objects of a list are the turns of one conversation: each says who speaks."""
+    keys = {key for row in rows for item in row.get(name) or () if isinstance(item, Mapping) for key in item}
+    return any(has_word(key, words.SPEAKERS) for key in keys)
+
+
+def _is_place(name: str, key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a number of the objects of a list is only their place in it."""
+    if not has_word(key, {"index", "idx"}):
+        return False
+    lists = [[item.get(key) for item in row.get(name) or () if isinstance(item, Mapping)] for row in rows]
+    return all(list(range(start, start + len(places))) == places for places in lists for start in places[:1])
 
 
 def _read_objects(proposal: Proposal, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -108,7 +127,11 @@ def _read_objects(proposal: Proposal, name: str, rows: Sequence[Mapping[str, Any
     ]
     if models:
         proposal.fields["response_model"] = models[0]
-    numbers = [column.name for column in inside.values() if column.content == "number"]
+    numbers = [
+        column.name
+        for column in inside.values()
+        if column.content == "number" and not _is_place(name, column.name, rows)
+    ]
     others = [
         c.name
         for c in inside.values()
@@ -151,13 +174,22 @@ def check_score(proposal: Proposal, score: str | None) -> None:
 
 
 def read_columns(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
-    """Read answers that have a numbered column each: `answer_1`, `answer_2`, `answer_3`."""
+    """Read answers that have a numbered column each: `answer_1`, `answer_2`, `answer_3`.
+
+    The two that `find_answers` would take for a pair are two of several where a third column is called so.
+    """
     groups: dict[str, list[str]] = {}
     for column in columns.values():
         match = re.fullmatch(r"(.*?)[ _.-]?(\d+|[a-e])", column.name, re.IGNORECASE)
-        if match and column.is_prose and has_word(match[1], words.ANSWERS):
+        if match and column.is_prose:
             groups.setdefault(match[1], []).append(column.name)
-    several = [group for group in groups.values() if len(group) > 2]
+    pair = find_answers(columns)
+    several = [
+        group
+        for stem, group in groups.items()
+        if len(group) > 2
+        and (has_word(stem, words.ANSWERS) or (pair is not None and {pair.a, pair.b} <= set(group)))
+    ]
     if len(several) != 1:
         return False
     proposal.fields["responses"] = several[0]
@@ -182,28 +214,78 @@ def read_object(proposal: Proposal, columns: Mapping[str, Column], rows: Sequenc
     return True
 
 
-def read_single(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
-    """Read the one answer of a row."""
-    single = [
+def read_single(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Read the one answer of a row, or a whole conversation, which ends with it."""
+    names = words.ANSWERS - {"text", "message", "messages", "conversation"}
+    single = _list_single(columns, names)
+    if not single and any(join_name(name) in words.PROMPTS[:6] for name in columns):
+        single = _list_single(columns, {"text"})  # beside what was asked, as FastChat writes answers
+    if not single:
+        single = _list_single(columns, names, may_be_references=True)
+        proposal.doubts += [f"`{c.name}` is an answer, though it is called as right ones are" for c in single]
+    if not single:
+        single = [c for c in columns.values() if c.content == "messages" and _end_with_answers(c.name, rows)]
+        if len(single) == 1:
+            proposal.doubts.append(
+                f"the last answer in `{single[0].name}` is the response, and what comes before it was asked"
+            )
+    if len(single) != 1:
+        return False
+    column = single[0]
+    proposal.read("response", column.name)
+    if column.values is not None and len(rows) >= _FEW_ROWS * len(column.values):
+        listed = ", ".join(repr(value) for value in column.values)
+        proposal.problems.append(
+            f"`{column.name}` holds only {listed}, as a verdict does and an answer does not: name the column of the "
+            f"answers (`response: COLUMN`), or write `response: {column.name}` where these are the answers"
+        )
+    for other in columns.values():
+        if (
+            other.content in ("text", "identifier")
+            and has_word(other.name, words.MODELS)
+            and other.name not in proposal.used
+        ):
+            proposal.read("response_model", other.name)
+            break
+    return True
+
+
+def _list_single(
+    columns: Mapping[str, Column], names: Collection[str], *, may_be_references: bool = False
+) -> list[Column]:
+    return [
         column
         for column in columns.values()
         if column.is_prose
         and split_name(column.name)[-1] not in _KEYS
-        and has_word(column.name, words.ANSWERS - {"text", "message", "messages", "conversation"})
+        and has_word(column.name, names)
+        and words.is_reference(column.name) is may_be_references
         and join_name(column.name) not in words.REFERENCES
     ]
-    if len(single) != 1:
-        return False
-    proposal.read("response", single[0].name)
-    for column in columns.values():
-        if (
-            column.content == "text"
-            and has_word(column.name, words.MODELS)
-            and column.name not in proposal.used
-        ):
-            proposal.read("response_model", column.name)
-            break
-    return True
+
+
+def _end_with_answers(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the conversations of a column end with what an assistant says."""
+    last = [value[-1] for row in rows if isinstance(value := row.get(name), list) and value]
+    roles = {item.get("role", item.get("from")) for item in last if isinstance(item, Mapping)}
+    return bool(roles) and roles <= {"assistant", "gpt", "model", "bot"}
+
+
+def doubt_rivals(proposal: Proposal, columns: Mapping[str, Column]) -> None:
+    """Doubt that the one answer of a row is the right one of several columns of prose."""
+    rivals = [
+        column.name
+        for column in columns.values()
+        if column.name not in proposal.used
+        and column.is_prose
+        and column.words >= 3
+        and column.values is None
+        and not is_context(column.name)
+        and not has_word(column.name, words.RATIONALES)
+        and not words.is_reference(column.name)
+    ]
+    if "response" in proposal.fields and rivals:
+        proposal.doubts.append(f"`{proposal.fields['response']}` is the answer, not {list_names(rivals)}")
 
 
 def note_json(proposal: Proposal, column: Column) -> None:

@@ -127,7 +127,13 @@ def is_message(value: object) -> bool:
     """Tell whether a value is a message with a role, in any of the usual forms."""
     return isinstance(value, Mapping) and any(
         isinstance(value.get(role), str) and content in value
-        for role, content in (("role", "content"), ("from", "value"), ("role", "parts"), ("role", "value"))
+        for role, content in (
+            ("role", "content"),
+            ("from", "value"),
+            ("role", "parts"),
+            ("role", "value"),
+            ("from", "content"),
+        )
     )
 
 

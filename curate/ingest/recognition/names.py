@@ -18,7 +18,7 @@ ANSWERS = frozenset({
     "response", "answer", "completion", "output", "generation", "reply", "candidate", "continuation", "summary",
     "conversation", "assistant", "text", "message", "argument", "solution", "ref", "option",
     "responses", "answers", "completions", "outputs", "generations", "replies", "candidates", "summaries", "texts",
-    "messages",
+    "messages", "prediction", "predictions", "sample", "samples",
 })
 MODELS = frozenset({"model", "models", "generator", "llm", "engine", "author", "writer", "bot", "policy"})
 SCORES = frozenset({
@@ -36,12 +36,15 @@ SUMS = frozenset({"majority", "gold", "consensus", "final", "aggregate", "aggreg
 REFERENCES = frozenset({
     "reference", "reference answer", "ground truth", "gold answer", "correct answer", "target",
 })
+_REFERENCE_WORDS = frozenset({"ref", "reference", "references", "gold", "truth", "target"})
+SPEAKERS = frozenset({"speaker", "role", "from", "sender"})
 RATIONALES = frozenset({
     "rationale", "reason", "explanation", "justification", "feedback", "comment", "critique", "review text",
 })
 
 UNDECIDED = (
     ("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("first", "second"), ("x", "y"), ("one", "two"), ("i", "j"),
+    ("j", "k"),
 )
 """Words that tell two sides apart, and not which of them is better."""
 
@@ -124,3 +127,8 @@ def _compare_names(
 def has_word(name: str, words: Collection[str]) -> bool:
     """Tell whether one of the words of a name, or all of them together, are among others."""
     return join_name(name) in words or any(word in words for word in split_name(name))
+
+
+def is_reference(name: str) -> bool:
+    """Tell whether a column holds a right answer to compare with, by its name, and not an answer of a model."""
+    return join_name(name) in REFERENCES or bool(_REFERENCE_WORDS & set(split_name(name)))

@@ -11,6 +11,7 @@ from typing import Any
 from curate.ingest.context import is_context
 from curate.ingest.recognition import names as words
 from curate.ingest.recognition.answers import (
+    doubt_rivals,
     find_answers,
     read_columns,
     read_list,
@@ -42,15 +43,16 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
         proposal.used
         or read_object(proposal, columns, rows)
         or read_list(proposal, columns, rows)
-        or read_single(proposal, columns)
+        or read_single(proposal, columns, rows)
     ):
         return None
-    read_prompt(proposal, columns)
+    read_prompt(proposal, columns, rows)
     read_context(proposal, columns)
     if pair is not None:
         read_verdict(proposal, pair, columns)
     _read_annotator(proposal, columns)
     _read_beside(proposal, columns)
+    doubt_rivals(proposal, columns)
     _check_leftovers(proposal, columns, rows)
     if rest := [name for name in columns if name not in proposal.used and not is_context(name)]:
         proposal.fields["meta"] = rest
@@ -111,12 +113,13 @@ def _check_leftovers(
                 )
                 return
             continue
-        if column.content not in ("number", "numbers", "flag", "text"):
+        if column.content not in ("number", "numbers", "flag", "text", "identifier"):
             continue
-        is_verdict = column.content != "text" or column.values is not None
+        is_verdict = column.content not in ("text", "identifier") or column.values is not None
         if is_verdict and has_word(column.name, _TAKES_SIDES):
             proposal.problems.append(
                 f"`{column.name}` may say which answer is better, and nothing says how: write what reads it (`winner`, "
-                f"`response_score` with `best: high` or `best: low`), or `ignore: [{column.name}]`"
+                f"`response_score` with `best: high` or `best: low`, and `scores` where they are words), or "
+                f"`ignore: [{column.name}]`"
             )
             return

@@ -43,6 +43,7 @@ _STATEMENTS: dict[Statement, tuple[type[BaseModel], set[str]]] = {
 }
 """Native rows about responses that are in the lake, with the columns that tell them apart."""
 
+_ANSWER_KEY = re.compile(r"(answer|response|completion|output)_?[\w]{0,2}_?id$", re.IGNORECASE)
 _FEWEST = 0.5  # share of the rows that a mapping must read to be proposed
 
 
@@ -98,7 +99,7 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
     named = _recognize_shape(source, sample, config)
     if named is not None and named.certainty == "certain":
         return named
-    proposed = _recognize_columns(source, sample, config)
+    proposed = _recognize_columns(_start_with_shape(source, named), sample, config)
     return _choose_reading(named, proposed, sample)
 
 
@@ -112,7 +113,11 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         problem = (
             f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )
+        if keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
+            problem += f"; `{keys[0]}` may name answers of another file, which `join` brings"
         return Recognition(sample.item, None, "refused", sample, problems=(problem,))
+    if named.certainty == "refused" and named.trial is not None and not named.trial.rows:
+        return proposed  # by its columns alone it is that shape, and not by one row
     if named.certainty == "refused" or proposed.certainty == "refused":
         return proposed if named.certainty == "refused" and proposed.certainty == "likely" else named
     assert named.trial is not None  # only what is refused has none
@@ -271,11 +276,27 @@ def _rank_trial(trial: Trial) -> tuple[Any, ...]:
 # Any other columns ------------------------------------------------------------------------------------------------
 
 
+def _start_with_shape(source: Source, named: Recognition | None) -> Source:
+    """Return the source with its shape where that says who judged and what is bookkeeping, but not the answers."""
+    if named is None or named.source is None or named.trial is None or named.trial.rows:
+        return source
+    fields = open_shape(named.source.format).fields
+    says_answers = {"prompt", "chosen", "a", "response", "responses"} & fields.model_fields_set
+    return named.source if fields.annotator is not None and not says_answers else source
+
+
 def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recognition | None:
-    proposal = propose_mapping(profile_columns(sample.rows), sample.rows)
+    columns = profile_columns(sample.rows)
+    shape = source.format if source.format != "auto" else "native"
+    if shape != "native":
+        known = open_shape(shape).fields
+        columns = {name: column for name, column in columns.items() if name not in known.ignore}
+    proposal = propose_mapping(columns, sample.rows)
     if proposal is None:
         return None
-    stated: dict[str, Any] = {"format": "native", "fields": proposal.fields}
+    if shape != "native" and (annotator := open_shape(shape).fields.annotator) is not None:
+        proposal.fields.setdefault("annotator", annotator)
+    stated: dict[str, Any] = {"format": shape, "fields": proposal.fields}
     if proposal.kind is not None and source.annotator_kind is None:
         stated["annotator_kind"] = proposal.kind
     given = source.model_dump(exclude_unset=True, exclude={"format", "fields"})

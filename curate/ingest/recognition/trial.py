@@ -85,7 +85,7 @@ def try_source(source: Source, sample: Sample, config: Config) -> Trial:
     known = _list_known(source)
     covered = frozenset(name for name in again.columns if is_covered(name, known))
     unread = tuple(name for name in again.columns if name not in covered)
-    problem = _find_json_text(rows)
+    problem = _find_json_text(rows) or _find_empty_answers(rows)
     if problem is None and rows:
         problem = _find_conflict(source, again)
     return Trial(source, tuple(rows), sound, rejections, len(again.read), covered, unread, problem)
@@ -140,6 +140,21 @@ def _find_json_text(rows: list[AnyRow]) -> str | None:
                 f"{place} is JSON text and would be taken for what was said: write `json_columns` with the names "
                 "of such columns, or write the file anew with lists in their place"
             )
+    return None
+
+
+def _find_empty_answers(rows: list[AnyRow]) -> str | None:
+    """Find out that a file has a column for answers, and none in it."""
+    responses = [response for row in rows for response in row.responses]
+    if (
+        len(rows) > 1
+        and responses
+        and not any(
+            response.answer if isinstance(response.answer, str) else response.answer != ()
+            for response in responses
+        )
+    ):
+        return "every answer is empty: name the column of the answers"
     return None
 
 

@@ -18,6 +18,17 @@ def exit_when_interrupted() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextlib.contextmanager
+def raise_interruptions() -> Iterator[None]:
+    """Raise what Python raises at Ctrl-C: DuckDB answers it with an error of its own while a query runs."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
+
+
 def print_interruption() -> None:
     """Print that nothing is lost, and how to go on."""
     from curate.core.terminal import new_console

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from curate.cli.documents import Estimates, Stages
-from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_estimates, print_summaries
@@ -42,7 +41,4 @@ def ask_judges(
             estimates = estimate_cost(lake, settings, only=only, limit=limit)
             print_estimates(estimates)
             return Estimates(list(estimates))
-        with exit_when_interrupted():
-            return print_summaries(
-                [judge_responses(lake, settings, only=only, limit=limit, track=progress_bars)]
-            )
+        return print_summaries([judge_responses(lake, settings, only=only, limit=limit, track=progress_bars)])

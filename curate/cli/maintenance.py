@@ -23,7 +23,8 @@ def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> Compaction:
     with open_lake(load_config(config), create=False) as lake:
         before, after = compact_lake(lake)
         print_line(
-            f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
+            f"{before} data files, and small commits that lay in the catalog, became {after} data files; `curate gc` "
+            "removes the old ones once their snapshots are forgotten"
         )
     return Compaction(before, after)
 

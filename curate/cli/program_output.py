@@ -20,6 +20,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from curate.cli.interrupts import exit_when_interrupted, raise_interruptions
 from curate.core.log_lines import is_json_log
 
 Function = Callable[..., Any]
@@ -88,9 +89,10 @@ def add_json_option(function: Function) -> Function:
         context: typer.Context = values[name_of_context] if named else values.pop(name_of_context)
         if as_json:
             context.meta[_WANTED] = True
-        call = functools.partial(function, **values)
+        call = raise_interruptions()(functools.partial(function, **values))
         if context.invoked_subcommand is not None or not context.meta.get(_WANTED):
-            return call()
+            with exit_when_interrupted():
+                return call()
         return _answer_in_json(call)
 
     kind = inspect.Parameter.KEYWORD_ONLY

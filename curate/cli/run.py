@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from curate.cli.documents import ProjectRun
-from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
@@ -17,10 +16,9 @@ def run_project(config: ConfigPath = DEFAULT_CONFIG) -> ProjectRun:
 
     settings = load_config(config)  # a mistake in the file is reported before any work starts
     through_prefect = is_prefect_wanted()
-    with exit_when_interrupted():
-        if through_prefect:
-            done = print_summaries(run_flow("curation", "curation", config))
-        with open_lake(settings, read_only=through_prefect) as lake:
-            if not through_prefect:
-                done = print_summaries(run_curation(lake, settings, track=progress_bars))
-            return ProjectRun(done.stages, print_scores(lake))
+    if through_prefect:
+        done = print_summaries(run_flow("curation", "curation", config))
+    with open_lake(settings, read_only=through_prefect) as lake:
+        if not through_prefect:
+            done = print_summaries(run_curation(lake, settings, track=progress_bars))
+        return ProjectRun(done.stages, print_scores(lake))

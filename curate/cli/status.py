@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.documents import StatusDocument
+from curate.cli.interrupts import raise_interruptions
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.program_output import print_document
@@ -45,7 +46,7 @@ def _watch_status(settings: Config, every: float) -> None:
     seen = -1
     try:
         while True:
-            with open_lake(settings, read_only=True) as lake:
+            with raise_interruptions(), open_lake(settings, read_only=True) as lake:
                 if (snapshot := lake.snapshot()) != seen:
                     seen = snapshot
                     status = read_status(lake)

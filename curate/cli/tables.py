@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from curate.lake.runs import Summary
     from curate.lake.status import Status
 
+_COSTS = ("tokens_in", "tokens_out", "cost")  # columns that a screen of 80 needs for others where all is free
+_HEADINGS = {"started": "began (UTC)"}  # as `curate runs` says it
 _STATUS = ("tables", "sources", "stages", "judges", "failures", "runs", "quarantine", "forgotten")
 
 
@@ -94,12 +96,21 @@ def print_status(status: Status) -> StatusDocument:
     console.print(f"snapshot {status.snapshot}")
     for name, frame in frames.items():
         if frame.height:
+            shown = [column for column in frame.columns if column not in _COSTS or frame[column].sum()]
             table = new_table(
-                *(column + (">" if dtype.is_numeric() else "") for column, dtype in frame.schema.items()),
+                *(
+                    _HEADINGS.get(column, column) + (">" if frame.schema[column].is_numeric() else "")
+                    for column in shown
+                ),
                 title=name,
             )
-            for row in frame.iter_rows():
-                table.add_row(*map(_format_cell, row))
+            for row in frame.select(shown).iter_rows():
+                table.add_row(
+                    *(
+                        _format_time(value) if column == "started" else _format_cell(value)
+                        for column, value in zip(shown, row, strict=True)
+                    )
+                )
             console.print(table)
     for warning in status.warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
@@ -167,6 +178,11 @@ def _format_interval(low: float | None, high: float | None) -> str:
 def _format_reasons(dropped: dict[str, int]) -> str:
     most = sorted(dropped.items(), key=lambda item: -item[1])[:2]
     return "; ".join(f"{rows:,} {reason}" for reason, rows in most)
+
+
+def _format_time(value: str) -> str:
+    """Format a time of ISO 8601 in UTC to the minute."""
+    return value[:16].replace("T", " ")
 
 
 def _format_cell(value: object) -> str:

@@ -17,7 +17,7 @@ from curate.evaluate.benchmark_reader import read_benchmark
 from curate.evaluate.benchmarking import build_distance_scores, score_subjects
 from curate.evaluate.gold import read_gold
 from curate.evaluate.panel_scores import find_best_judge, read_panel, score_panel, select_judges
-from curate.evaluate.scores import build_evaluation_rows
+from curate.evaluate.scores import COVERAGE, MetricScore, build_evaluation_rows
 from curate.evaluate.verdicts import Subject, list_notes
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
@@ -61,10 +61,12 @@ def evaluate_benchmarks(
         select_panel(lake, config.panel_names)
         state = [lake.digest(table, column) for table, column in _STATE.items()]
     trained = config.train.judge if config.train else None
-    skipped = True
+    skipped, silent = True, list[str]()
     for benchmark in benchmarks:
         if benchmark.format != "lake":
-            skipped &= not _evaluate_benchmark(run, benchmark, config, subjects, track)
+            scores = _evaluate_benchmark(run, benchmark, config, subjects, track)
+            skipped &= scores is None
+            silent += _name_silent_subjects(scores or [], benchmark.name)
             continue
         with track(f"evaluate {benchmark.name}", None):
             source = config.resolve(benchmark.source)
@@ -81,6 +83,7 @@ def evaluate_benchmarks(
             [
                 f"{len(benchmarks)} {'benchmark' if len(benchmarks) == 1 else 'benchmarks'}",
                 *list_notes(subjects),
+                *silent,
             ]
         )
     )
@@ -100,10 +103,19 @@ def _evaluate_lake(
         counts.details = {"best_judge": find_best_judge(select_judges(panel, trained), gold)}
 
 
+def _name_silent_subjects(scores: Sequence[MetricScore], benchmark: str) -> list[str]:
+    """Say which subjects have no verdict on any pair, such as a judge of references where there are none."""
+    return [
+        f"{score.subject} has no verdict on any pair of {benchmark}"
+        for score in scores
+        if score.metric == COVERAGE and score.subset == "all" and score.estimate.value == 0
+    ]
+
+
 def _evaluate_benchmark(
     run: StageRun, benchmark: Benchmark, config: Config, subjects: Sequence[Subject], track: Track
-) -> bool:
-    """Score the subjects, and tell whether there was anything to do: the same rows are not judged twice."""
+) -> list[MetricScore] | None:
+    """Return the scores of the subjects, or None where there is nothing to do: the same rows are not judged twice."""
     if not subjects:
         raise CurateError(
             f"There is nobody to be evaluated on {benchmark.name!r}: name reward models under evaluate.models or "
@@ -119,7 +131,7 @@ def _evaluate_benchmark(
     )
     part = f"benchmark {benchmark.name}"
     if find_newest_run(run.lake, "evaluate", part) == fingerprint:
-        return False
+        return None
     result = score_subjects(
         items, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track
     )
@@ -130,7 +142,7 @@ def _evaluate_benchmark(
         writer.append("evaluations", build_evaluation_rows(scores, benchmark.name, run.run_id))
         counts.rows_in, counts.rows_kept, counts.dropped = items.rows, len(items.items), items.dropped
         counts.details = {"format": items.format, "subjects": revisions}
-    return True
+    return scores
 
 
 def _hash_file(source: Path) -> str:

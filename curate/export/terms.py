@@ -58,7 +58,8 @@ def apply_licenses(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None
         raise CurateError(
             f"The export to {entry.path} is refused, since the licences of {number:,} of its {kept:,} {form.unit} are "
             f"not among those allowed ({', '.join(entry.licenses)}): {_list_barred(reader)}. Write `license` beside "
-            "these under `ingest` (of models under `models`), or `other_licenses: drop` to leave such rows out."
+            "these under `ingest` (of models under `models`), or `other_licenses: drop` in that entry of "
+            "`export` to leave such rows out."
         )
     reader.rows(f"UPDATE selection SET reason = '{REASON}' WHERE {where}")
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -281,3 +284,35 @@ def test_files_that_cannot_be_read_are_one_sentence(
     error = capsys.readouterr().err
     assert message in "".join(error.split("\n"))
     assert "Traceback" not in error
+
+
+def test_ctrl_c_in_the_middle_of_a_query_is_no_fault(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["sql", "SELECT sum(a.range + b.range) FROM range(10000000) a, range(10000000) b"]
+    assert call(monkeypatch, "ingest") == 0
+    running = subprocess.Popen(
+        [sys.executable, "-m", "curate", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        time.sleep(6)  # the query would take hours
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130, errors
+    assert "interrupted; what was committed is kept" in errors
+    assert "fault" not in errors
+
+
+def test_status_fits_a_screen(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    assert call(monkeypatch, "judge") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "status") == 0
+    output = capsys.readouterr().out
+    runs = output[output.index("runs") :]
+    assert re.search(r"judge +\d{4}-\d\d-\d\d \d\d:\d\d ", runs)
+    assert "tokens_in" not in output  # nothing costs here
+    assert call(monkeypatch, "status", "--json") == 0
+    assert "tokens_in" in json.loads(capsys.readouterr().out)["runs"][0]

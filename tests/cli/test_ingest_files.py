@@ -209,3 +209,21 @@ def test_rows_and_entries_that_are_no_example_stay(
     assert ("`curate forget source responses.jsonl`" in output) is (change == "in the lake")
     sources = [source["source"] for source in yaml.safe_load(Path("curate.yaml").read_text())["ingest"]]
     assert sources == ["responses.jsonl", "certain.jsonl"]
+
+
+def test_ratings_and_rankings_of_known_responses_are_recognised(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    rating = {"prompt": "sky", "response": "sky-a", "annotator": "rm", "kind": "reward-model", "score": 1.5}
+    ranking = {"prompt": "sky", "annotator": "ann", "kind": "human", "ranking": ["sky-a", ["sky-b", "sky-c"]]}
+    for name, row in (("ratings", rating), ("rankings", ranking)):
+        Path(f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+        assert call(monkeypatch, "ingest", f"{name}.jsonl") == 0
+        assert f"{name} of responses that are in the lake" in capsys.readouterr().out
+        assert yaml.safe_load(Path("curate.yaml").read_text())["ingest"][-1]["kind"] == name
+    assert count(monkeypatch, capsys, "SELECT count(*) FROM judgments") == "2"
+    unsigned = {key: value for key, value in rating.items() if key != "kind"}
+    Path("unsigned.jsonl").write_text(json.dumps(unsigned) + "\n")
+    assert call(monkeypatch, "ingest", "unsigned.jsonl") == 1
+    assert "ratings without a `kind`: write `kind: ratings` and `annotator_kind" in capsys.readouterr().err

@@ -176,6 +176,22 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
     assert opinions[0].scores.tolist() == [1.0, 0.0]
 
 
+def test_a_judge_without_a_verdict_is_named(lake: Lake, tmp_path: Path) -> None:
+    rows = [{"prompt": "?", "chosen": "one two three", "rejected": "one"}]  # no reference to compare with
+    (tmp_path / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    judges = {"judge": {"judges": [{"name": "bleu", "kind": "reference", "metric": "bleu"}]}}
+    section = {
+        "judges": ["bleu"],
+        "bootstrap": 0,
+        "benchmarks": [{"name": "mine", "source": "words.jsonl", "format": "auto"}],
+    }
+    config = Config.model_validate({**judges, "evaluate": section})
+    object.__setattr__(config, "_folder", tmp_path)
+    with open_subjects(config) as subjects:
+        note = evaluate_benchmarks(lake, config, subjects=subjects).note
+    assert note == "1 benchmark; bleu has no verdict on any pair of mine"
+
+
 RATER = """
 from curate.judge.base import Judge, ask_each_response, from_rating
 class Rater(Judge):

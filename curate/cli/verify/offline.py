@@ -42,8 +42,8 @@ def export_spreadsheet(
         questions = list_questions(lake, person, overlap=settings.verify.overlap, config=settings)[:limit]
     write_sheet(file, questions, force=force)
     forms = {question.asked_as for question in questions}
-    words = "first, second, tie or skip" if forms <= {"pairwise"} else "as its column `question` says"
-    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: {words}")
+    words = ": first, second, tie or skip" if forms <= {"pairwise"} else " as the column `question` says"
+    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`{words}")
     return Written(str(file), [str(file)], rows=len(questions))
 
 

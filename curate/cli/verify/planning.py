@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.documents import LoopDocument, Stages
-from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
@@ -51,12 +50,11 @@ def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> LoopDocument:
     from curate.verify.loop_table import print_loop_state
 
     settings = load_config(config)
-    with exit_when_interrupted():
-        if is_prefect_wanted():
-            run: LoopRun = run_flow("verify", "verification", config)
-        else:
-            with open_lake(settings) as lake:
-                run = run_verification_loop(lake, settings, track=progress_bars)
+    if is_prefect_wanted():
+        run: LoopRun = run_flow("verify", "verification", config)
+    else:
+        with open_lake(settings) as lake:
+            run = run_verification_loop(lake, settings, track=progress_bars)
     done = print_summaries(run.summaries)
     print_loop_state(run.state)
     turns = [asdict(turn) for turn in run.state.turns]

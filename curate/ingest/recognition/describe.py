@@ -33,7 +33,7 @@ def describe_recognition(recognition: Recognition, config: Config) -> str:
     if source is None:
         return f"{place}: not recognised"
     if trial is None:
-        return f"{place}: judgments of responses that are in the lake"
+        return f"{place}: {source.kind} of responses that are in the lake"
     about = open_shape(source.format).description
     shape = f"`{source.format}`" + (f" ({about})" if about else "")
     if source.format == "native" and source.fields is not None:

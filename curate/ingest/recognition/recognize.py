@@ -12,13 +12,14 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.config.validation import explain_errors
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
+from curate.data.native_ratings import RankingsRow, RatingsRow
 from curate.ingest.context import is_context
 from curate.ingest.decoders import make_judgments_decoder
 from curate.ingest.inputs import Input
@@ -34,6 +35,14 @@ from curate.ingest.shapes import SHAPES, open_shape
 GENERAL = frozenset({"native", "trl-preference"})
 """Shapes that many data sets have; a named data set that reads the same rows goes before them."""
 
+Statement = Literal["judgments", "ratings", "rankings"]
+_STATEMENTS: dict[Statement, tuple[type[BaseModel], set[str]]] = {
+    "judgments": (JudgmentsRow, {"prompt", "a", "b", "annotator", "winner"}),
+    "ratings": (RatingsRow, {"prompt", "response", "annotator", "score"}),
+    "rankings": (RankingsRow, {"prompt", "annotator", "ranking"}),
+}
+"""Native rows about responses that are in the lake, with the columns that tell them apart."""
+
 _ANSWER_KEY = re.compile(r"(answer|response|completion|output)_?[\w]{0,2}_?id$", re.IGNORECASE)
 _FEWEST = 0.5  # share of the rows that a mapping must read to be proposed
 
@@ -46,7 +55,8 @@ class Recognition:
         item: The input.
         source: The source as it would stand in `curate.yaml`; None where nothing can be proposed.
         certainty: `certain`; `likely`, with `doubts`; or `refused`, with `problems`.
-        trial: What the rows are by this reading; None for judgments, and where nothing can be read.
+        trial: What the rows are by this reading; None for statements about responses in the lake, and where nothing can
+            be read.
         doubts: What is assumed.
         problems: What has to be written by hand, in sentences.
         sample: The rows that were looked at.
@@ -157,8 +167,9 @@ def is_native(sample: Sample) -> bool:
 
 def _recognize_native(source: Source, sample: Sample, config: Config) -> Recognition | None:
     columns = set(sample.columns)
-    if columns <= set(JudgmentsRow.model_fields) and {"prompt", "a", "b", "annotator", "winner"} <= columns:
-        return _recognize_judgments(source, sample)
+    for kind, (model, needed) in _STATEMENTS.items():
+        if needed <= columns <= set(model.model_fields):
+            return _recognize_statements(source, sample, kind)
     needed = {name for name, info in ResponsesRow.model_fields.items() if info.is_required()}
     if not (needed <= columns and is_native(sample)):
         return None
@@ -168,8 +179,8 @@ def _recognize_native(source: Source, sample: Sample, config: Config) -> Recogni
     return Recognition(sample.item, native, "certain", sample, try_source(native, sample, config))
 
 
-def _recognize_judgments(source: Source, sample: Sample) -> Recognition | None:
-    stated = source.model_copy(update={"format": "native", "kind": "judgments"})
+def _recognize_statements(source: Source, sample: Sample, kind: Statement) -> Recognition:
+    stated = source.model_copy(update={"format": "native", "kind": kind})
     read = make_judgments_decoder(stated, name=sample.item.name)
     reason, sound = "", 0
     for _, raw in sample.read:
@@ -182,12 +193,14 @@ def _recognize_judgments(source: Source, sample: Sample) -> Recognition | None:
     if sound:
         return Recognition(sample.item, stated, "certain", sample)
     if "kind" not in sample.columns and source.annotator_kind is None:
-        problem = (
-            "judgments without a `kind`: write `kind: judgments` and `annotator_kind: human` (or llm, …)"
-        )
+        problem = f"{kind} without a `kind`: write `kind: {kind}` and `annotator_kind: human` (or llm, …)"
         return Recognition(sample.item, stated, "refused", sample, problems=(problem,))
     return Recognition(
-        sample.item, stated, "refused", sample, problems=(f"no judgment can be read: {reason.rstrip('.')}",)
+        sample.item,
+        stated,
+        "refused",
+        sample,
+        problems=(f"none of the {kind} can be read: {reason.rstrip('.')}",),
     )
 
 

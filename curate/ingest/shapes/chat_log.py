@@ -39,9 +39,7 @@ class ChatLog(Shape):
     )
     columns = (frozenset({"conversation", "model", "turn"}),)
     kind = "implicit"
-    description = (
-        "chats of several turns (LMSYS-Chat-1M, WildChat), whose next turns rate the answers; see below"
-    )
+    description = "chats of several turns (LMSYS-Chat-1M, WildChat), whose next turns rate the answers"
     example: Mapping[str, Any] | None = {
         "row": {
             "conversation_id": "c1",

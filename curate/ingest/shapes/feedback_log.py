@@ -62,7 +62,7 @@ class FeedbackLog(Shape):
     columns = (frozenset({"prompt", "responses", "signal"}),)
     reads = frozenset(_READS)
     kind = "implicit"
-    description = "an application's log of what users did with responses; see below"
+    description = "an application's log of what users did with responses"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read an event; its verdicts are those of the annotator of its signal."""

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
-.PHONY: setup servers browser demo test check lint bench schemas docs clean
+.PHONY: setup servers browser demo test times check lint bench schemas docs clean
 
 # Versions for which all that we depend on has wheels (numpy < 2.3 has none for 3.14); as in pyproject.toml.
 define CHECK_PYTHON
@@ -52,15 +52,18 @@ TWO_WORKERS := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 test: setup $(if $(FAST),,browser) lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
 	$(BIN)/python -m pytest $(TWO_WORKERS) $(if $(FAST),-m "not e2e")
 
-check: setup lint ## lint, types and unit tests: what starts no process, server or model of size
-	$(BIN)/python -m pytest $(TWO_WORKERS) -m "not e2e"
+times: setup browser servers ## everything, and how long it took into tests/times.tsv: decides what `check` leaves out, and the order
+	$(BIN)/python -m pytest $(TWO_WORKERS) --record-times tests/times.tsv
+
+check: setup lint ## lint, types and the quick tests of every package: three minutes on two cores
+	$(BIN)/python -m pytest $(TWO_WORKERS) -m "not e2e and not slow"
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python .ci/check_language.py curate flows
 	$(BIN)/lint-imports pyproject.toml
-	$(BIN)/mypy --strict curate flows
+	$(BIN)/mypy --strict --num-workers 2 curate flows
 
 schemas: setup ## write schemas/ anew after a record, an option or a command changed
 	$(BIN)/python -m curate.pipeline.schemas

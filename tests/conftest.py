@@ -27,6 +27,7 @@ from curate.records import (
     response_id,
     text_parts,
 )
+from tests.times import NOTHING, SLOW_SECONDS, TimesRecorder, name_function, read_times
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
 for threads in ("OMP_NUM_THREADS", "CURATE_THREADS"):  # tests run side by side on all cores
@@ -37,30 +38,43 @@ settings.load_profile("curate")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
-# The longest files first: a worker that begins one of them when the others are done would keep everybody waiting.
-LONGEST = (
-    "test_label_studio_forms.py",
-    "test_label_studio_round_trip.py",
-    "test_vllm.py",
-    "test_verify_loop.py",
-    "test_run.py",
-    "test_prefect.py",
-    "test_trained_in_vllm.py",
-)
-# One worker runs all tests of a file, and all files that want the same server, so that each server starts once.
-SERVERS = {
-    "test_label_studio_forms.py": "Label Studio",
-    "test_label_studio_round_trip.py": "Label Studio",
-}
+# All tests that use one of these fixtures are one group, so that each server starts once.
+SERVERS = ("label_studio", "prefect_server")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-times", metavar="FILE", help="write how long tests took into this table")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if table := config.getoption("record_times", default=None):
+        config.pluginmanager.register(TimesRecorder(Path(table).resolve()))
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` asks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the longest files first, and name the group of tests that one worker runs (`--dist loadgroup`)."""
-    positions = {name: position for position, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: positions.get(item.path.name, len(positions)))
+    """Mark slow functions, name the group of tests that one worker runs (`--dist loadgroup`), longest groups first.
+
+    One worker runs all tests of a file. A worker that begins a long file when the others are done would keep everybody
+    waiting.
+    """
+    times = read_times()
+    files = {item.path: item.path.relative_to(item.config.rootpath).as_posix() for item in items}
+    groups = files | {
+        item.path: server
+        for server in SERVERS
+        for item in items
+        if server in item.fixturenames  # type: ignore[attr-defined]
+    }
+    functions = {name_function(item.nodeid): item.path for item in items}
+    wall: dict[str, float] = dict.fromkeys(groups.values(), 0)
+    for function, path in functions.items():
+        wall[groups[path]] += times.get(function, NOTHING).wall
     for item in items:
-        group = SERVERS.get(item.path.name, item.path.relative_to(item.config.rootpath).as_posix())
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+        if times.get(name_function(item.nodeid), NOTHING).processor >= SLOW_SECONDS:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: (-wall[groups[item.path]], groups[item.path]))
 
 
 @pytest.fixture(scope="session")

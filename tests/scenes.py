@@ -5,12 +5,14 @@ its captions first: they differ in one thing (a number, a colour, a place, a rel
 at random, and then a scene in which that one is true and no other. So texts alone say nothing: right and wrong captions
 have the same distribution, and who sees no picture is right by chance.
 
-Some combinations of colour and shape are `KEPT_BACK`: no scene and no caption of the training has them.
+Two things are kept from all training: a tenth of the scenes (`is_held_out`: what stands where, however drawn), and
+all scenes and captions with some combinations of colour and shape, `KEPT_BACK`.
 """
 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -65,7 +67,9 @@ class Question:
     right: int
 
 
-def ask_question(rng: Random, family: str, *, kinds: Sequence[Kind] = SHOWN, n: int = 4) -> Question:
+def ask_question(
+    rng: Random, family: str, *, kinds: Sequence[Kind] = SHOWN, n: int = 4, held_out: bool = False
+) -> Question:
     """Make a question.
 
     Args:
@@ -73,7 +77,20 @@ def ask_question(rng: Random, family: str, *, kinds: Sequence[Kind] = SHOWN, n: 
         family: What its captions differ in.
         kinds: What the captions may speak of; other things in the picture are of kinds that the training shows.
         n: Number of captions, at most 4.
+        held_out: Whether its scene is one to measure with, or one to learn from.
     """
+    while True:
+        question = _draw_question(rng, family, kinds, n)
+        if is_held_out(question.scene) == held_out:
+            return question
+
+
+def is_held_out(scene: Scene) -> bool:
+    """Tell whether a scene is of the tenth that nothing is trained on, by a hash of what stands where."""
+    return zlib.crc32(repr(sorted(scene.items())).encode()) % 10 == 0
+
+
+def _draw_question(rng: Random, family: str, kinds: Sequence[Kind], n: int) -> Question:
     subject, right = rng.choice(kinds), rng.randrange(n)
     if family == "count":
         numbers = rng.sample(range(1, len(NUMBERS) + 1), n)

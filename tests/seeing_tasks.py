@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,25 @@ from tests.scenes import (
 )
 from tests.seeing_model import REQUEST
 
+CONFIG = """
+train:
+  path: models/{name}
+  judge: null
+  seed: {seed}
+  backbone:
+    model: {backbone}
+    forward: {forward}
+    loss: {{kind: best}}
+    epochs: {epochs}
+    learning_rate: 0.001
+    row_tokens: 1536
+    batch_tokens: 1536
+    max_length: 512
+    evaluate_every: 20
+    patience: 100
+    held_out: 0.05
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -47,7 +68,13 @@ class Measured:
 
 
 def draw_tasks(
-    number: int, *, n: int, seed: int, kept_back: bool = False, families: Sequence[str] = FAMILIES
+    number: int,
+    *,
+    n: int,
+    seed: int,
+    held_out: bool = False,
+    kept_back: bool = False,
+    families: Sequence[str] = FAMILIES,
 ) -> list[Task]:
     """Draw questions of all families.
 
@@ -55,13 +82,15 @@ def draw_tasks(
         number: How many.
         n: Captions of each.
         seed: Decides them.
+        held_out: Their scenes are those that nothing is trained on.
         kept_back: They are about the combinations of colour and shape that are kept from training.
         families: What they are about, by turns.
     """
     rng = Random(seed)
     kinds = KEPT_BACK if kept_back else SHOWN
     questions = [
-        ask_question(rng, families[place % len(families)], kinds=kinds, n=n) for place in range(number)
+        ask_question(rng, families[place % len(families)], kinds=kinds, n=n, held_out=held_out)
+        for place in range(number)
     ]
     return [Task(question, embed_picture(draw_scene(rng, question.scene))) for question in questions]
 
@@ -86,6 +115,27 @@ def write_rows(file: Path, tasks: Sequence[Task], *, pictures: bool = True) -> N
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def train_reward(
+    folder: Path, name: str, backbone: str, *, forward: str = "joint", epochs: int, seed: int = 0
+) -> dict[str, Any]:
+    """Train a reward model by the command, as users do; return what its training.json says.
+
+    Args:
+        folder: Where the backbone and the rows are; the model goes to `models/<name>`.
+        name: Of the rows, without `.jsonl`, and of the model.
+        backbone: Folder of the backbone.
+        forward: What a response sees.
+        epochs: Passes over the rows.
+        seed: Of the training.
+    """
+    settings = {"name": name, "backbone": backbone, "forward": forward, "epochs": epochs, "seed": seed}
+    (folder / "curate.yaml").write_text(CONFIG.format(**settings), encoding="utf-8")
+    command = [sys.executable, "-c", "from curate.cli.app import main; main()", "train", f"{name}.jsonl"]
+    subprocess.run(command, cwd=folder, check=True)
+    about: dict[str, Any] = json.loads((folder / "models" / name / "training.json").read_text("utf-8"))
+    return about
 
 
 def make_prompt(picture: str | None) -> tuple[Message, ...]:

@@ -134,6 +134,8 @@ def _write_scope(labelling: Labelling, asked: GuaranteeSection) -> str:
 
 
 def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
+    if needed == 0 or not unasked:
+        return f"No guarantee: {labels}, and no other pair has a label to make a promise about."
     if needed is None:
         return (
             f"No guarantee: {labels}, and more would not help, since even the surest labels disagree with people too "

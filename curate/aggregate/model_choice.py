@@ -38,10 +38,9 @@ def choose_annotator_model(votes: Votes, people: People, section: AggregateSecti
     if section.annotator_model != "auto":
         return ModelChoice(section)
     labels = _count_labels(votes, people)
+    pairs = f"people took a side on {labels:,} {'pair' if labels == 1 else 'pairs'} that judges voted on"
     if labels >= MIN_LABELS:
-        pairs = f"people took a side on {labels:,} pairs that judges voted on"
         return _choose("panel", section, f"auto: {pairs}; panel takes {MIN_LABELS}")
-    pairs = f"people took a side on {labels:,} {'pair' if labels == 1 else 'pairs'}"
     shared = _count_shared_pairs(votes)
     if shared < MIN_PAIRS:
         few = f"{shared:,} {'pair has' if shared == 1 else 'pairs have'} votes of two judges"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.command_order import OrderedCommands
 from curate.cli.deploy import deploy_project
 from curate.cli.diff import compare_runs
 from curate.cli.doctor import examine_machine
@@ -50,6 +52,7 @@ from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
 
 app = ProgramTyper(
+    cls=OrderedCommands,
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -96,6 +99,7 @@ def main() -> None:
     """Run the command line; print what ends it as one sentence on standard error, without a traceback."""
     # Before torch is imported: threads that spin while they wait make models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _write_utf8()
     install_log_scrubber()
     if is_json_log():
         logging.basicConfig(handlers=[JsonLogHandler()])
@@ -116,6 +120,13 @@ def main() -> None:
         if isinstance(error, OSError):
             _drop_output()
         sys.exit(print_failure(error, debug=debug))
+
+
+def _write_utf8() -> None:
+    """Write UTF-8 whatever the locale says: a sign that it does not have would end a command, and data stay exact."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _drop_output() -> None:

@@ -144,7 +144,7 @@ def print_plan(plan: ForgetPlan, *, erase: bool) -> None:
     """Print what would go and what was made of it."""
     print_line(f"forget {plan.target.label}:")
     for table, number in plan.removed.items():
-        print_line(f"  {number:,} rows of {table}")
+        print_line(f"  {table}: {number:,} {'row' if number == 1 else 'rows'}")
     if plan.target.anonymise:
         print_line("  (the person's verdicts stay, without name, words and ids that lead to them)")
     if plan.taken_over:
@@ -166,7 +166,8 @@ def print_uses(uses: list[Use]) -> None:
 def print_result(result: ForgetResult) -> Forgotten:
     """Print what was done, and what remains to be done by others; return it for programs."""
     rows = ", ".join(f"{number:,} {table}" for table, number in result.removed.items()) or "no rows"
-    print_line(f"forgot {result.label}: {rows}")
+    is_replacement = result.label.startswith("replaced ")
+    print_line(f"{result.label}, and forgot: {rows}" if is_replacement else f"forgot {result.label}: {rows}")
     if result.erasure is not None:
         erasure = result.erasure
         print_line(

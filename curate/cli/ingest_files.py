@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from curate.cli.documents import IngestRun, InputCount, Recognised, StageResult
+from curate.cli.example_rows import leave_out_example
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -117,6 +118,8 @@ def _take_in(
             print_line(f"{source.source}: its entry is in {path}")
     stages: list[StageResult] = []
     with open_lake(config) as lake:
+        if any(recognition is not None for _, recognition in agreed):
+            leave_out_example(path, lake)
         for ingest in (ingest_responses, ingest_judgments):
             is_first = ingest is ingest_responses
             entries = [source for source, _ in agreed if (source.kind == "responses") is is_first]

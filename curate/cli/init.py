@@ -22,7 +22,9 @@ def init_project(
     files = create_project(folder)
     for path in files:
         print_line(f"wrote {path}")
-    print_line(f"Next: cd {folder} && curate run")
+    print_line(
+        f"Next: cd {folder} && curate run; or, with data of your own, curate ingest FILE && curate run"
+    )
     return Written(str(folder), [str(path) for path in files])
 
 

@@ -109,7 +109,13 @@ def print_push(result: PushResult) -> None:
     removed = f", {len(plan.removed):,} of an earlier push removed" if plan.removed else ""
     if result.revision is None:
         where = "a new repository" if plan.head is None else f"commit {plan.head[:8]}"
+        where = where if result.is_compared else "new or not"
         text = f"dry run: {plan.repository} ({where}) would get {files}{removed}"
+        if not result.is_compared:
+            text += (
+                "; the hub was not asked what it has already, since there is no token: set HF_TOKEN, or run "
+                "`hf auth login`"
+            )
     elif plan.uploads or plan.removed:
         text = f"pushed to {result.url}: {files}{removed}; commit {result.revision[:8]}"
     else:

@@ -132,7 +132,7 @@ def print_attacks(lake: Lake, outcome: Literal["fooled", "flipped"]) -> list[Att
     """Print how often each judge was fooled by answers that say nothing, or flipped by edits of style."""
     query = read_query("guard_rates" if outcome == "fooled" else "attack_rates")
     rates = [AttackRate(*row) for row in lake.rows(query)]
-    table = new_table("judge", outcome, "95 %", "of>", "most by", "there>")
+    table = new_table("judge", outcome, "95 %", "of>", "most by", "flipped by it>")
     for rate in rates:
         there = f"{rate.there:.0%}" if rate.there is not None else ""
         interval = _format_interval(rate.low, rate.high)

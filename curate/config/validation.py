@@ -40,7 +40,8 @@ def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str
         return f"`{key}` is missing."
     message = detail["msg"].removeprefix("Value error, ")
     end = "" if message.endswith("?") else "."
-    return f"`{key}` is {detail['input']!r}: {message[0].lower()}{message[1:]}{end}"
+    joint = ", " if message.startswith("which ") else ": "
+    return f"`{key}` is {detail['input']!r}{joint}{message[0].lower()}{message[1:]}{end}"
 
 
 def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ threads of a flow call it at once (workqueue layer) or when a process that used 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from curate.core.log_lines import write_log_line
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -29,6 +32,7 @@ def compile_kernel(function: Function) -> Function:
     """
     import numba
 
+    _announce_compilation()
     options = {"nogil": True, "error_model": "numpy"}
     try:
         compiled: Function = numba.njit(cache=True, **options)(function)
@@ -37,6 +41,28 @@ def compile_kernel(function: Function) -> Function:
     ):  # neither the package nor the user's cache folder can be written: compile in each process
         compiled = numba.njit(**options)(function)
     return compiled
+
+
+@functools.cache
+def _announce_compilation() -> None:
+    """Have one line written when numba begins to compile: a newcomer's first labels wait for it."""
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        is_made = False
+
+        def on_start(self, event: object) -> None:
+            if not self.is_made:
+                self.is_made = True
+                write_log_line(
+                    "compile",
+                    "compiling numeric kernels: up to half a minute, the first time on this machine",
+                )
+
+        def on_end(self, event: object) -> None:
+            """Say nothing: the stage's own progress goes on."""
+
+    event.register("numba:compile", Announcement())
 
 
 def thread_count(threads: int | None = None) -> int:

@@ -153,6 +153,8 @@ class _Content:
         kind = value.get("type") or next(
             (name for name in ("text", *_MEDIA) if value.get(name) is not None), None
         )
+        if kind is not None and not isinstance(kind, str):
+            raise _wrong_type(kind, f"{place}.type", "a string")
         if kind in _TEXTS:
             text = value.get(_TEXTS[str(kind)])
             self.parts += text_parts(_check_text(text, f"{place}.{_TEXTS[str(kind)]}"))

@@ -38,7 +38,6 @@ from curate.core.section import Section
 from curate.core.yaml_file import parse_yaml
 from curate.records import RubricCriterion, RubricRow
 
-CriterionKind = Literal["hard", "principle", "feature"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
 

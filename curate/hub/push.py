@@ -29,12 +29,19 @@ _VERSION_CHARACTERS = 8  # of the digest in a tag, where the snapshot's own tag 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """The outcome of a push. `revision`, `tag`: of the repository's state; None after a dry run."""
+    """The outcome of a push.
+
+    Attributes:
+        revision: Commit of the repository's state; None after a dry run.
+        tag: Its tag; None after a dry run.
+        is_compared: Whether the plan was held against the hub; False: a dry run without a token.
+    """
 
     plan: PushPlan
     revision: str | None
     tag: str | None
     url: str
+    is_compared: bool = True
 
 
 def push_publication(
@@ -58,12 +65,15 @@ def push_publication(
         dry_run: Plan, and send nothing.
 
     Raises:
-        CurateError: The name is no name, there is no token, or the hub refuses.
+        CurateError: The name is no name, there is no token (a dry run needs none), or the hub refuses.
     """
     check_repository_name(repository)
     require_extra("hub", "huggingface_hub", purpose=f"Pushing to {repository}")
     files = read_local_files(publication)
-    api = _open_client(repository)
+    api = _open_client(repository, needs_token=not dry_run)
+    if api is None:  # what the hub has of a private repository is not to be seen: all files count
+        plan = PushPlan(repository, publication.kind, None, None, tuple(files), (), ())
+        return PushResult(plan, None, None, "", is_compared=False)
     with explain_failures(repository):
         plan = make_plan(api, publication, files, repository, replace=replace)
         if private and plan.private is False:
@@ -79,13 +89,16 @@ def push_publication(
     return PushResult(plan, revision, tag, url)
 
 
-def _open_client(repository: str) -> HfApi:
+def _open_client(repository: str, *, needs_token: bool) -> HfApi | None:
+    """Return a client of the hub, or None where there is no token and none is needed."""
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from curate import __version__
 
     token = get_token()
+    if not token and not needs_token:
+        return None
     if not token:
         raise CurateError(
             f"Pushing to {repository} needs a token of the hub: set HF_TOKEN, or run `hf auth login`."

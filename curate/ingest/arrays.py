@@ -5,7 +5,7 @@ An array is read whole, so there is a limit to it; JSON Lines are streamed at an
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
 
 ARRAY_LIMIT = 512 << 20
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
 
 
 def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
-    """Yield the numbered rows of the file; `limit`: bytes of a line, where the file holds JSON Lines."""
+    """Yield the numbered rows of the file; `limit`: bytes of a row."""
     try:
         with open_bytes(path) as stream:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -38,29 +39,28 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
     try:
         rows = list(map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw])))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        try:
-            rows = _split_array(content)  # one NaN is that row's fault, and not the file's
-        except (ValueError, RecursionError):
+        rows = _split_array(
+            content
+        )  # one NaN, or one row that is too deep, is that row's fault, and not the file's
+        if rows is None:
             raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
-    yield from enumerate(rows, 1)
+    for number, row in enumerate(rows, 1):
+        yield number, lines.reject_long_line(number, row, limit) if len(row) > limit else row
 
 
-def _split_array(content: bytes) -> list[bytes]:
-    """Split an array into its items, with numbers that are not JSON (NaN) in them; ValueError where it is none."""
-    text, decoder = content.decode(), json.JSONDecoder()
-    place, rows = _skip_blanks(text, 1), list[bytes]()
-    while True:
-        _, end = decoder.raw_decode(text, place)
-        rows.append(text[place:end].encode("utf-8", "surrogatepass"))
-        place = _skip_blanks(text, end)
-        if text[place : place + 1] == "]" and not text[place + 1 :].strip():
-            return rows
-        if text[place : place + 1] != ",":
-            raise ValueError(f"no comma at character {place}")
-        place = _skip_blanks(text, place + 1)
-
-
-def _skip_blanks(text: str, place: int) -> int:
-    while text[place : place + 1] in (" ", "\n", "\r", "\t"):
-        place += 1
-    return place
+def _split_array(content: bytes) -> list[bytes] | None:
+    """Split an array into its items, whatever is in them; None where it does not end, or goes on after its end."""
+    depth, start, rows = 0, 1, list[bytes]()
+    for token in _TOKENS.finditer(content):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+                if not depth:
+                    rows.append(content[start : token.start()].strip())
+                    return None if content[token.end() :].strip() else rows
+            case b"," if depth == 1:
+                rows.append(content[start : token.start()].strip())
+                start = token.end()
+    return None

@@ -35,7 +35,7 @@ def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejecti
                 if number == 1:
                     line = _strip_mark(line, path)
                 if len(line) > limit:
-                    yield number, _too_long(number, line, limit)
+                    yield number, reject_long_line(number, line, limit)
                 elif line and not line.isspace():
                     yield number, line
     except DAMAGE as error:
@@ -123,7 +123,8 @@ def utf16_error(path: Path) -> CurateError:
     return CurateError(f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`.")
 
 
-def _too_long(number: int, line: bytes, limit: int) -> Rejection:
+def reject_long_line(number: int, line: bytes, limit: int) -> Rejection:
+    """Reject a row that is longer than the limit."""
     reason = f"The line is longer than {limit >> 20} MiB (option `max_line_mib`)."
     return Rejection(number, "line too long", reason, shorten_raw(line))
 

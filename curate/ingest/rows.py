@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from curate.data.conversation import Conversation
 from curate.data.native import explain_contradiction
-from curate.records import Kind, Message, Outcome, Part, Role, Shown, TiedAs
+from curate.records import Kind, Message, Outcome, Role, Shown, TiedAs
 
 Key = Annotated[str, Meta(min_length=1)]
 
@@ -48,7 +48,6 @@ class IncomingMessage(Struct, forbid_unknown_fields=True):
 
 
 AnyMessage = IncomingMessage | Message
-AnyPart = IncomingPart | Part
 Turns = list[IncomingMessage] | Conversation
 
 

@@ -201,10 +201,6 @@ class Question:
     def b(self) -> CandidateResponse:
         return self.asked[1]
 
-    @property
-    def in_shown_order(self) -> tuple[CandidateResponse, CandidateResponse]:
-        return (self.b, self.a) if self.shown == "ba" else (self.a, self.b)
-
     def judgment_id(self, *, annotator: str, revision: str) -> str:
         return records.judgment_id(
             prompt=self.item.prompt_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
@@ -14,6 +16,7 @@ from curate.judge.plan import WorkChunk, bind_questions
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 
+_LOOK_EVERY = 0.1  # seconds
 _PROMPTS_PER_READ = 1024  # prompts whose texts are read together at first
 _CHARACTERS_PER_READ = 32_000_000  # and what is read later, at most: a query reads the whole table
 
@@ -62,7 +65,8 @@ class ChunkReader:
     judge: so the texts of several chunks are read at once.
 
     Other processes may be asking the same questions. If one has written to the lake since the plan was made, the ids of
-    the judge's judgments are read again, so that no question is asked that was answered before its chunk began.
+    the judge's judgments are read again, so that no question is asked that was answered before its chunk began, but for
+    the last tenth of a second: asking the catalog takes longer than a chunk of a quick judge.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class ChunkReader:
         self._chunks = chunks
         self._since = since
         self._state: int | None = None
+        self._looked_at = -math.inf
         self._ahead: Sequence[WorkChunk] = ()
         self._items: Mapping[str, PromptItem] = {}
         self._known: JudgmentIndex | None = None
@@ -124,9 +129,13 @@ class ChunkReader:
         self._items = {item.prompt_id: item for item in items}
         self._characters_per_prompt = sum(map(_count_characters, items)) / max(1, len(items))
         self._known, self._state = None, None if self._since is None else self._since.planned
+        self._looked_at = -math.inf
 
     def _look_up_judgments(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
         """Read the judge's judgments about the chunks ahead, unless nobody has written since they were read last."""
+        if time.monotonic() - self._looked_at < _LOOK_EVERY:
+            return
+        self._looked_at = time.monotonic()
         if self._since is not None and self._since.read() == self._state:
             return
         state = None if self._since is None else self._since.read_lower_bound()

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Literal, Self
 
 import numpy as np
@@ -98,9 +99,7 @@ class Reference(Judge):
             return (self._engine.revision,)
         if self.options.metric == "rouge-l":
             return ()
-        import sacrebleu
-
-        return (sacrebleu.__version__,)
+        return (version("sacrebleu"),)  # to import it would take longer than a small project's questions
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         scores = self._score_responses(questions)

@@ -44,10 +44,15 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CodeResult:
-    """The outcome of code and tests: whether both ran to the end, and why (last line of the error, or the limit)."""
+    """The outcome of code and tests: whether both ran to the end, and why (last line of the error, or the limit).
+
+    `asked`: the tests have asked something of the code. Tests that only define functions reach their end whatever the
+    code does.
+    """
 
     passed: bool
     reason: str
+    asked: bool = True
 
 
 @cache
@@ -228,7 +233,7 @@ def _read_verdict(
     except (IndexError, ValueError):  # the tests have ended their own process
         return CodeResult(False, ending(tester))
     if verdict["passed"] and tester.popen.returncode == 0:
-        return CodeResult(True, "passed")
+        return CodeResult(True, "passed", bool(verdict["asked"]))
     return CodeResult(False, str(verdict["reason"] or ending(coder)))
 
 

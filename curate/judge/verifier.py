@@ -93,8 +93,8 @@ class Verifier(Judge):
 
     @property
     def identity(self) -> Sequence[object]:
-        """Mark verdicts of code that runs apart from its tests; older ones could be forged and are asked anew."""
-        return ("two processes",) if self.options.check == "code" else ()
+        """Mark verdicts of code that runs apart from tests which ask it; older ones could be forged: they come anew."""
+        return ("two processes", "asked") if self.options.check == "code" else ()
 
     def non_identity_options(self) -> frozenset[str]:
         return frozenset({"unsafe"})
@@ -147,4 +147,8 @@ class Verifier(Judge):
         result = sandbox.run_code(
             extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib
         )
+        if result.passed and not result.asked:
+            raise BadExpectationError(
+                "asks nothing of the code: tests run as a script, so functions and classes of tests have to be called"
+            )
         return None if result.passed else result.reason

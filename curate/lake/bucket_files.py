@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from curate.lake.bucket import open_file_system, strip_scheme
@@ -113,6 +115,46 @@ def settle_bucket(data: str, listed: Iterable[DataFile], *, drop_unlisted: bool)
         settled.append(copy)
     _delete_files(kept.values() if drop_unlisted else settled)
     return returned
+
+
+def download_object(path: str, target: Path) -> None:
+    """Write an object into a file.
+
+    Raises:
+        FileNotFoundError: There is none.
+        OSError: The server does not give it, or the file cannot be written.
+    """
+    with open_file_system().open_input_stream(strip_scheme(path)) as stream, target.open("wb") as file:
+        shutil.copyfileobj(stream, file, _BLOCK)
+
+
+def upload_file(source: Path, path: str) -> None:
+    """Write a file into an object.
+
+    Raises:
+        OSError: The file cannot be read, or the server does not take it.
+    """
+    with source.open("rb") as file, open_file_system().open_output_stream(strip_scheme(path)) as stream:
+        shutil.copyfileobj(file, stream, _BLOCK)
+
+
+def list_objects(data: str) -> list[str]:
+    """List all objects under a bucket's URL, by their paths below it."""
+    from pyarrow import fs
+
+    root = strip_scheme(data).rstrip("/")
+    selector = fs.FileSelector(root, allow_not_found=True, recursive=True)
+    found = open_file_system().get_file_info(selector)
+    return sorted(info.path.removeprefix(f"{root}/") for info in found if info.type == fs.FileType.File)
+
+
+def delete_object(path: str) -> None:
+    """Delete an object.
+
+    Raises:
+        OSError: The server does not let it be deleted.
+    """
+    open_file_system().delete_file(strip_scheme(path))
 
 
 def has_pending_files(data: str) -> bool:

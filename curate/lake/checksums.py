@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from curate.core.durable import name_file_in_errors
+from curate.lake.execute import execute
 
 METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 _TABLE = f"{METADATA}.curate_checksums"
@@ -77,4 +78,4 @@ def read_checksums(connection: duckdb.DuckDBPyConnection) -> dict[str, Checksum]
 def forget_checksums(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
     """Remove the checksums of files that are gone."""
     with contextlib.suppress(duckdb.CatalogException):
-        connection.execute(f"DELETE FROM {_TABLE} WHERE file IN (SELECT unnest(?))", [sorted(files)])
+        execute(connection, f"DELETE FROM {_TABLE} WHERE file IN (SELECT unnest(?))", [sorted(files)])

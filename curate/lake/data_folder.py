@@ -16,8 +16,9 @@ import duckdb
 
 from curate.core.identity import content_id
 from curate.core.sql_text import quote_text
+from curate.lake.execute import execute
 
-_CLAIMS = "curate-catalog-*.json"
+CLAIMS = "curate-catalog-*.json"
 _FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
 _METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 
@@ -35,7 +36,7 @@ class Claim:
 
     @property
     def file_name(self) -> str:
-        return _CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
+        return CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
 
     @property
     def text(self) -> str:
@@ -61,7 +62,7 @@ def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -
 def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, Claim]:
     """List the claims in a data folder, by the path of their file."""
     if not is_local(data):
-        query = f"SELECT filename, content FROM read_text({quote_text(_join_path(data, _CLAIMS))})"
+        query = f"SELECT filename, content FROM read_text({quote_text(_join_path(data, CLAIMS))})"
         try:
             texts = dict(connection.execute(query).fetchall())
         except duckdb.IOException:  # none matches
@@ -75,7 +76,7 @@ def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, C
 
 def list_claim_files(data: str) -> list[Path]:
     """List the files of claims in a local data folder."""
-    return sorted(Path(data).glob(_CLAIMS))
+    return sorted(Path(data).glob(CLAIMS))
 
 
 def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> bool:
@@ -83,7 +84,7 @@ def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) ->
     if is_local(data):
         return (Path(data) / claim.file_name).exists()
     # All claims, since a path without * would be given back unseen.
-    claims = _list_matches(connection, _join_path(data, _CLAIMS))
+    claims = _list_matches(connection, _join_path(data, CLAIMS))
     return any(file.endswith(f"/{claim.file_name}") for file in claims)
 
 
@@ -155,7 +156,7 @@ def forget_scheduled_files(connection: duckdb.DuckDBPyConnection, names: set[str
     rows = connection.execute(f"SELECT data_file_id, path FROM {table}").fetchall()
     gone = [number for number, path in rows if Path(path).name in names]
     if gone:
-        connection.execute(f"DELETE FROM {table} WHERE data_file_id IN (SELECT unnest(?))", [gone])
+        execute(connection, f"DELETE FROM {table} WHERE data_file_id IN (SELECT unnest(?))", [gone])
 
 
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
@@ -197,7 +198,7 @@ def hide_password(catalog: str) -> str:
 
 
 def _list_matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
-    return [file for (file,) in connection.execute("SELECT file FROM glob(?)", [pattern]).fetchall()]
+    return [file for (file,) in execute(connection, "SELECT file FROM glob(?)", [pattern]).fetchall()]
 
 
 def _fetch_value(connection: duckdb.DuckDBPyConnection, query: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.errors import CurateError
+from curate.lake.bucket_files import delete_object, settle_bucket
 from curate.lake.catalog_file import vacuum_catalog
 from curate.lake.checksums import METADATA
 from curate.lake.data_folder import is_local
@@ -48,7 +49,7 @@ def erase_history(lake: Lake, traces: Traces) -> Erasure:
         files = forget_snapshots(lake, snapshots, dry_run=False)
         files += _delete_orphans(lake, traces.of_ids)
         _purge_trash(lake, traces.of_ids)
-        lake.forget_checksums()
+        lake.files.forget_checksums()
         shrink_statistics(lake)
         if not lake.location.is_postgres:
             vacuum_catalog(lake.location.catalog)
@@ -62,8 +63,8 @@ def verify_erasure(lake: Lake, traces: Traces) -> int:
     Raises:
         CurateError: A trace is there; the error names the place.
     """
-    kept = [str(path) for folder in (PENDING, TRASH) for path in lake.list_kept(folder).values()]
-    files = [*lake.list_stored_files(), *kept]
+    kept = [str(path) for folder in (PENDING, TRASH) for path in lake.files.list_kept(folder).values()]
+    files = [*lake.files.list_stored_files(), *kept]
     for file in files:
         if number := count_in_file(lake, file, traces):
             raise CurateError(
@@ -84,7 +85,9 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
         for path, begin in lake.rows(f"SELECT path, begin_snapshot FROM {METADATA}.ducklake_data_file")
     }
     files = [
-        file for file in lake.list_data_files() if not file.deletes and count_in_file(lake, file.path, traces)
+        file
+        for file in lake.files.list_data_files()
+        if not file.deletes and count_in_file(lake, file.path, traces)
     ]
     if not files:
         return []
@@ -99,7 +102,9 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
 
 def _purge_trash(lake: Lake, traces: Traces) -> None:
     """Delete files with a trace from the folders of files that are on their way out."""
-    for path in (path for folder in (PENDING, TRASH) for path in lake.list_kept(folder).values()):
+    if not is_local(lake.location.data):
+        settle_bucket(lake.location.data, lake.files.list_data_files(), drop_unlisted=True)
+    for path in (path for folder in (PENDING, TRASH) for path in lake.files.list_kept(folder).values()):
         if count_in_file(lake, str(path), traces):
             path.unlink(missing_ok=True)
 
@@ -107,9 +112,12 @@ def _purge_trash(lake: Lake, traces: Traces) -> None:
 def _delete_orphans(lake: Lake, traces: Traces) -> int:
     """Delete files with a trace that the catalog does not list: a killed run has left them."""
     number = 0
-    for file in lake.find_unnamed_files():
+    for file in lake.files.find_unnamed_files():
         ours = OUR_NAMES.fullmatch(file.rpartition("/")[2])
-        if ours and is_local(lake.location.data) and count_in_file(lake, file, traces):
-            Path(file).unlink(missing_ok=True)
+        if ours and count_in_file(lake, file, traces):
+            if is_local(file):
+                Path(file).unlink(missing_ok=True)
+            else:
+                delete_object(file)
             number += 1
     return number

@@ -12,7 +12,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -20,48 +19,29 @@ import polars as pl
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from curate.core.durable import sync_files
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.lake.attach import Location, attach_lake, attach_store
 from curate.lake.bucket_files import (
     NewBucketFiles,
-    compute_object_checksum,
-    has_pending_files,
-    settle_bucket,
 )
 from curate.lake.catalog_file import read_change_mark, remove_seal, write_seal
 from curate.lake.catalog_lock import CatalogLock
 from curate.lake.checksums import (
     METADATA,
-    Checksum,
-    compute_checksum,
-    forget_checksums,
-    read_checksums,
     record_checksums,
 )
 from curate.lake.data_folder import (
-    Claim,
-    DataFile,
-    count_listed,
-    forget_scheduled_files,
-    has_claim,
-    has_files,
     hide_password,
     is_local,
-    list_claims,
-    list_data_files,
-    list_files,
-    list_scheduled,
-    read_claim,
-    write_claim,
 )
+from curate.lake.execute import execute
+from curate.lake.lake_files import LakeFiles
 from curate.lake.lost_catalog import CatalogLostError, is_lost, wait_for_catalog
 from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.staged_file import StagedFile, write_staged_file
 from curate.lake.statements import lock_connection
-from curate.lake.trash import PENDING, TRASH, is_kept, list_kept, move_files, return_kept_files
 from curate.lake.writer import Writer
 from curate.records import TABLES
 
@@ -72,7 +52,6 @@ _CHANGES = tuple(
     getattr(duckdb.StatementType, name)
     for name in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "ALTER", "DROP")
 )
-_ORPHANS = "ducklake_delete_orphaned_files"
 _READS = ("SELECT", "FROM", "WITH")
 _Result = TypeVar("_Result")
 
@@ -93,6 +72,7 @@ class Lake:
         self._changed: threading.Event = threading.Event() if original is None else original._changed
         self._catalog_lock = CatalogLock(location.catalog) if location.is_postgres else None
         self._in_transaction = False
+        self.files = LakeFiles(connection, location, self.lock, self.rows)
 
     @classmethod
     def open(
@@ -119,11 +99,11 @@ class Lake:
             location, read_only=read_only, snapshot=snapshot, create=create and not read_only
         )
         lake = cls(connection, location)
-        lake._settle_pending(read_only=read_only)
+        lake.files.settle_pending(read_only=read_only)
         placed = _PLACED
         if not read_only:
             lake._migrate()
-            lake._claim_data_folder()
+            lake.files.claim_folder()
         elif lake._show_as_of_today(snapshot):  # `prompts` is a view, and views have no rowid
             has_prompts = lake._has_table(STORE, "prompts")
             placed = _PLACED.replace("lake.prompts", f"{STORE}.main.prompts" if has_prompts else _NO_PROMPTS)
@@ -161,16 +141,16 @@ class Lake:
     # Reading ---------------------------------------------------------------------------------------------
 
     def arrow(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).to_arrow_table())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).to_arrow_table())
 
     def frame(self, query: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).pl())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).pl())
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchall())
+        return self._ask(query, lambda: execute(self._connection, query, parameters).fetchall())
 
     def value(self, query: str, parameters: Sequence[object] = ()) -> Any:
-        row = self._ask(query, lambda: self._connection.execute(query, list(parameters)).fetchone())
+        row = self._ask(query, lambda: execute(self._connection, query, parameters).fetchone())
         return row[0] if row else None
 
     def _ask(self, query: str, ask: Callable[[], _Result]) -> _Result:
@@ -183,9 +163,7 @@ class Lake:
         self, query: str, parameters: Sequence[object] = (), *, rows: int = 65_536
     ) -> pa.RecordBatchReader:
         """A result as a stream, for tables that need not fit in memory. Use no other method meanwhile."""
-        return self._ask(
-            query, lambda: self._connection.execute(query, list(parameters)).to_arrow_reader(rows)
-        )
+        return self._ask(query, lambda: execute(self._connection, query, parameters).to_arrow_reader(rows))
 
     @contextlib.contextmanager
     def bind(self, name: str, table: pa.Table | pl.DataFrame) -> Iterator[None]:
@@ -238,8 +216,10 @@ class Lake:
         mark = uuid.uuid4().hex
         with self.lock(), self._transact(mark) as files:
             yield Writer(self._connection, self.stage, files, self.location.data)
-            self._connection.execute(
-                "CALL lake.set_commit_message('curate', ?, extra_info => ?)", [message, mark]
+            execute(
+                self._connection,
+                "CALL lake.set_commit_message('curate', ?, extra_info => ?)",
+                [message, mark],
             )
 
     @contextlib.contextmanager
@@ -264,21 +244,24 @@ class Lake:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._connection.execute("ROLLBACK")
             self._in_transaction = False
-            is_kept = is_ready and is_lost(error) and self._has_commit(mark)
+            was_lost = is_lost(error)
+            is_kept = is_ready and was_lost and self._has_commit(mark)
             with contextlib.suppress(duckdb.Error, OSError):  # else the next one that opens the lake does it
-                self._recover_pending()
+                self.files.recover_pending()
             if not is_kept:
-                if is_lost(error) and is_ready and not mark:
+                if not (
+                    was_lost and self.location.is_postgres
+                ):  # a full disk breaks SQLite's commit in like words
+                    raise
+                if is_ready and not mark:
                     raise CurateError(
                         f"The connection to the catalog {hide_password(self.location.catalog)} broke at the end, and "
                         "it is not known whether the change was kept: run the same command again."
                     ) from error
-                if is_lost(error):
-                    raise CatalogLostError(
-                        f"The connection to the catalog {hide_password(self.location.catalog)} broke, and nothing of "
-                        "this transaction was kept: run the same command again, it goes on from here."
-                    ) from error
-                raise
+                raise CatalogLostError(
+                    f"The connection to the catalog {hide_password(self.location.catalog)} broke, and nothing of "
+                    "this transaction was kept: run the same command again, it goes on from here."
+                ) from error
             files.release_files()
         finally:
             self._in_transaction = False
@@ -327,150 +310,12 @@ class Lake:
                         result = self._connection.execute(statement).to_arrow_table()
             if result is None:
                 result = self.arrow(query)
-            self.record_unlisted_files()
+            self.files.record_unlisted_files()
             return result
 
     def lock_settings(self) -> None:
         """Keep the queries of a user from loading extensions and changing settings."""
         lock_connection(self._connection)
-
-    def record_unlisted_files(self, names: Collection[str] | None = None) -> int:
-        """Record the checksums of data files that have none, as they are now; returns their number.
-
-        `names`: consider only these.
-        """
-        known = read_checksums(self._connection)
-        listed = self.list_data_files()
-        remote = [file.path for file in listed if not is_local(file.path) and _name_file(file) not in known]
-        if names is None and remote:
-            record_checksums(self._connection, [compute_object_checksum(path) for path in remote])
-        paths = [Path(file.path) for file in listed if is_local(file.path)]
-        new = [path for path in paths if path.name not in known and path.is_file()]
-        if names is not None:
-            new = [path for path in new if path.name in names]
-        sync_files(new)
-        record_checksums(self._connection, [compute_checksum(path) for path in new])
-        return len(new) + (len(remote) if names is None else 0)
-
-    # Who owns the data folder ------------------------------------------------------------------------------
-
-    @property
-    def claim(self) -> Claim:
-        """The mark that this catalog leaves in its data folder, so that no other one cleans up there."""
-        return read_claim(self._connection, self.location.catalog, self.location.data)
-
-    def list_claims(self) -> dict[str, Claim]:
-        """List the claims in the data folder, by the path of their file."""
-        return list_claims(self._connection, self.location.data)
-
-    def write_claim(self) -> None:
-        """Leave the claim of this catalog in its data folder."""
-        write_claim(self._connection, self.location.data, self.claim)
-
-    def list_files(self) -> list[str]:
-        """List the Parquet files in the data folder that the catalog knows, as TABLE/FILE."""
-        unknown = {_in_table(file) for file in self.list_orphans()}
-        files = map(_in_table, list_files(self._connection, self.location.data))
-        return sorted(file for file in files if file not in unknown)
-
-    def list_data_files(self) -> list[DataFile]:
-        """List the data files that the catalog names for any snapshot."""
-        return list_data_files(self._connection, self.location.data)
-
-    def list_stored_files(self) -> list[str]:
-        """List the Parquet files in the data folder, whether the catalog names them or not, the trash included."""
-        kept = [*self.list_kept(PENDING).values(), *self.list_kept(TRASH).values()]
-        return [*list_files(self._connection, self.location.data), *map(str, kept)]
-
-    def read_checksums(self) -> dict[str, Checksum]:
-        """Read the checksums of data files, by the names of the files."""
-        return read_checksums(self._connection)
-
-    def find_unnamed_files(self) -> list[str]:
-        """List the Parquet files in the data folder that the catalog does not name; works read-only too."""
-        named = {Path(file.path).name for file in self.list_data_files()}
-        named |= list_scheduled(self._connection)
-        files = list_files(self._connection, self.location.data)
-        return sorted(file for file in files if Path(file).name not in named)
-
-    def forget_checksums(self) -> None:
-        """Remove the checksums of files that the catalog names no longer."""
-        named = {Path(file.path).name for file in self.list_data_files()}
-        forget_checksums(self._connection, set(self.read_checksums()) - named)
-
-    def list_orphans(self, older_than: str | None = None) -> list[str]:
-        """List the Parquet files in the data folder that the catalog does not know.
-
-        `older_than`: a point in time, as SQL; default: files of any age.
-        """
-        which = f"older_than => {older_than}" if older_than else "cleanup_all => true"
-        files = [file for (file,) in self.rows(f"CALL {_ORPHANS}('lake', dry_run => true, {which})")]
-        return [file for file in files if not is_kept(file)]
-
-    # Files on their way out (`curate.lake.trash`) -----------------------------------------------------------
-
-    def list_kept(self, folder: str) -> dict[str, Path]:
-        """List the files in a folder of kept files (`PENDING` or `TRASH`), by their names."""
-        return list_kept(Path(self.location.data) / folder) if is_local(self.location.data) else {}
-
-    def return_kept_files(self, folder: str) -> list[Path]:
-        """Put back the kept files that the catalog lists and that are missing; returns them. Hold the lock."""
-        if not self.list_kept(folder):
-            return []
-        return return_kept_files(Path(self.location.data) / folder, self.list_data_files())
-
-    def move_to_trash(self, files: Collection[Path]) -> int:
-        """Move files that the catalog does not list to the trash; returns how many were there. Hold the lock."""
-        return move_files(files, Path(self.location.data) / TRASH) if files else 0
-
-    def forget_scheduled_files(self, files: Collection[Path]) -> None:
-        """Take files that are no longer in the data folder from DuckLake's list of what is to be deleted."""
-        forget_scheduled_files(self._connection, {file.name for file in files})
-
-    def _settle_pending(self, *, read_only: bool) -> None:
-        """Undo what a failed commit or a killed process has left: put back what the catalog lists, drop the rest.
-
-        What the catalog does not list goes to the trash, where it does no harm.
-        """
-        if not is_local(self.location.data):
-            if not read_only and has_pending_files(self.location.data):
-                with self.lock():
-                    settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=True)
-            return
-        kept = self.list_kept(PENDING)
-        if not kept:
-            return
-        if read_only:
-            listed = [Path(file.path) for file in self.list_data_files() if Path(file.path).name in kept]
-            if not all(path.exists() for path in listed):
-                with contextlib.suppress(OSError), self.lock():
-                    self.return_kept_files(PENDING)
-            return
-        with self.lock():
-            self._recover_pending()
-            self.move_to_trash(list(self.list_kept(PENDING).values()))
-
-    def _recover_pending(self) -> None:
-        """Put back what a commit has brought into the catalog although it failed, with the checksums."""
-        if not is_local(self.location.data):
-            if has_pending_files(self.location.data):
-                settle_bucket(self.location.data, self.list_data_files(), drop_unlisted=False)
-        elif kept := self.list_kept(PENDING):
-            self.return_kept_files(PENDING)
-            self.record_unlisted_files(kept)
-
-    def _claim_data_folder(self) -> None:
-        """Leave the claim of this catalog in a data folder that holds files of it, or where both are new.
-
-        A catalog that is opened over the wrong data folder leaves none, nor one whose disk is not there.
-        """
-        claim, data = self.claim, self.location.data
-        if has_claim(self._connection, data, claim):
-            return
-        with self.lock():
-            both_new = not has_files(self._connection, data) and not count_listed(self._connection)
-            if both_new or self.list_files():
-                write_claim(self._connection, data, claim)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -498,7 +343,7 @@ class Lake:
                 self._connection.execute("CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)")
                 for name in sorted(set(migrations) - applied):
                     self._connection.execute(migrations[name])
-                    self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
+                    execute(self._connection, "INSERT INTO lake.migrations VALUES (?)", [name])
 
     def _show_as_of_today(self, snapshot: int | None) -> bool:
         """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`).
@@ -542,11 +387,3 @@ def _read_texts(folder: str) -> dict[str, str]:
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
         for file in find_resource(folder).iterdir()
     }
-
-
-def _name_file(file: DataFile) -> str:
-    return file.path.rpartition("/")[2]
-
-
-def _in_table(file: str) -> str:
-    return "/".join(file.split("/")[-2:])

@@ -91,7 +91,7 @@ def collect_garbage(
     """
     with lake.lock():
         refuse_shared_folder(lake)
-        unlisted = lake.list_orphans(older_than=_DAY_AGO)
+        unlisted = lake.files.list_orphans(older_than=_DAY_AGO)
         _refuse_foreign_folder(lake, unlisted)
         snapshots = _list_expired(lake, keep)
         files = forget_snapshots(lake, snapshots, dry_run=dry_run, empty_trash=False)
@@ -102,16 +102,16 @@ def collect_garbage(
         if dry_run and not grace:
             emptied += files + len(chosen)
         if not dry_run:
-            lake.forget_checksums()
+            lake.files.forget_checksums()
     left = tuple(sorted(set(unlisted).difference(chosen)))
-    trash = lake.list_kept(TRASH).values()
+    trash = lake.files.list_kept(TRASH).values()
     size = sum(path.stat().st_size for path in trash)
     return GarbageCollection(len(snapshots), files + len(chosen), left, emptied, len(trash), size)
 
 
 def refuse_shared_folder(lake: Lake) -> None:
     """Raise CurateError unless the data folder has the claim of this catalog, and of no other one."""
-    claim, claims = lake.claim, lake.list_claims()
+    claim, claims = lake.files.claim, lake.files.list_claims()
     folder, catalog = lake.location.data, hide_password(lake.location.catalog)
     if claim not in claims.values():
         raise CurateError(
@@ -131,7 +131,7 @@ def refuse_shared_folder(lake: Lake) -> None:
 
 def _refuse_foreign_folder(lake: Lake, unlisted: Sequence[str]) -> None:
     """Raise CurateError where the files that the catalog does not list outnumber those that it does."""
-    listed = len(lake.list_files())
+    listed = len(lake.files.list_files())
     if len(unlisted) > listed:
         raise CurateError(
             f"Nothing was deleted: {lake.location.data} holds {len(unlisted)} Parquet files that the catalog "
@@ -175,10 +175,10 @@ def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool, emp
         return len(scheduled)
     if not is_local(lake.location.data):
         return len(lake.rows("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)"))
-    listed = {Path(file.path).name for file in lake.list_data_files()}
+    listed = {Path(file.path).name for file in lake.files.list_data_files()}
     dead = [Path(path) for (path,) in scheduled if Path(path).name not in listed]
-    lake.move_to_trash(dead)
-    lake.forget_scheduled_files(dead)
+    lake.files.move_to_trash(dead)
+    lake.files.forget_scheduled_files(dead)
     if empty_trash:
         _empty_trash(lake, timedelta(0), dry_run=False)
     return len(dead)
@@ -188,7 +188,7 @@ def _empty_trash(lake: Lake, grace: timedelta, *, dry_run: bool) -> int:
     """Delete what has been in the trash for longer than `grace`; returns the number of files."""
     if not is_local(lake.location.data):
         return 0
-    listed = {Path(file.path).name for file in lake.list_data_files()}
+    listed = {Path(file.path).name for file in lake.files.list_data_files()}
     expired = list_expired(Path(lake.location.data) / TRASH, grace)
     expired = [path for path in expired if path.name not in listed]  # `curate check --repair` puts those back
     if not dry_run:
@@ -199,7 +199,7 @@ def _empty_trash(lake: Lake, grace: timedelta, *, dry_run: bool) -> int:
 
 def _choose_orphans(lake: Lake) -> list[str]:
     """List the orphans that may be deleted."""
-    candidates = lake.list_orphans(older_than=_limit_age(lake))
+    candidates = lake.files.list_orphans(older_than=_limit_age(lake))
     ours = [file for file in candidates if OUR_NAMES.fullmatch(file.rpartition("/")[2])]
     if not is_local(lake.location.data) and len(ours) < len(
         candidates
@@ -213,7 +213,7 @@ def _choose_orphans(lake: Lake) -> list[str]:
 
 def _delete_orphans(lake: Lake, files: Sequence[str]) -> None:
     if is_local(lake.location.data):
-        lake.move_to_trash([Path(file) for file in files])
+        lake.files.move_to_trash([Path(file) for file in files])
     elif files:
         lake.rows(f"CALL ducklake_delete_orphaned_files('lake', older_than => {_limit_age(lake)})")
 

@@ -13,6 +13,7 @@ from curate.core.resources import read_query
 from curate.core.sql_text import quote_text
 from curate.lake.bucket_files import NewBucketFiles
 from curate.lake.data_folder import is_local
+from curate.lake.execute import execute
 from curate.lake.new_files import NewFiles
 from curate.lake.scrub import scrub_rows
 from curate.lake.staged_file import StagedFile, write_staged_file
@@ -60,9 +61,9 @@ class Writer:
                 there, bounds = _find_existing(table, rows, near)
                 source += f" ANTI JOIN ({there}) AS there USING ({unique})"
             if is_uploaded:
-                return self._upload(table, self._connection.execute(source, bounds).to_arrow_table())
-            inserted = self._connection.execute(
-                f"INSERT INTO lake.{table} ({columns}) {source}", bounds
+                return self._upload(table, execute(self._connection, source, bounds).to_arrow_table())
+            inserted = execute(
+                self._connection, f"INSERT INTO lake.{table} ({columns}) {source}", bounds
             ).fetchone()
         finally:
             self._connection.unregister("incoming")
@@ -100,15 +101,13 @@ class Writer:
 
     def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
         self._files.watch_table(table)
-        deleted = self._connection.execute(
-            f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
-        ).fetchone()
+        deleted = execute(self._connection, f"DELETE FROM lake.{table} WHERE {where}", parameters).fetchone()
         return int(deleted[0]) if deleted else 0
 
     def update(self, table: str, change: str, parameters: Sequence[object] = ()) -> int:
         """Change rows of a table: `change` is what follows `UPDATE table SET`."""
         self._files.watch_table(table)
-        changed = self._connection.execute(f"UPDATE lake.{table} SET {change}", list(parameters)).fetchone()
+        changed = execute(self._connection, f"UPDATE lake.{table} SET {change}", parameters).fetchone()
         return int(changed[0]) if changed else 0
 
     def replace(
@@ -122,13 +121,13 @@ class Writer:
         compared = ", ".join(f'"{name}"' for name in rows.column_names if name != "run_id")
         names = {"table": table, "group": group, "where": where, "compared": compared}
         values = list(parameters)
-        there = self._connection.execute(f"SELECT 1 FROM lake.{table} WHERE {where} LIMIT 1", values)
+        there = execute(self._connection, f"SELECT 1 FROM lake.{table} WHERE {where} LIMIT 1", values)
         if there.fetchone() is None:  # nothing to compare with
             self.add(table, rows)
             return int(pc.count_distinct(rows[group]).as_py())
         self._connection.register("incoming_rows", rows)
         try:
-            self._connection.execute(read_query("changed_groups").format(**names), values)
+            execute(self._connection, read_query("changed_groups").format(**names), values)
             changed, groups = self._connection.execute(
                 "SELECT count(*) FILTER (changed), count(*) FROM changed_groups"
             ).fetchall()[0]

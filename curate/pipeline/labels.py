@@ -320,10 +320,24 @@ def _sort_options(
             raise CurateError(f"unknown option `{name}`: {hint}")
         sections.setdefault(home, {})[name] = value
     if judges is not None:
-        sections.setdefault("judge", {})["judges"] = [dict(judge) for judge in judges]
+        sections.setdefault("judge", {})["judges"] = [
+            _copy_options(judge, f"judges[{place}]", {"name": "length", "kind": "rule", "rule": "length"})
+            for place, judge in enumerate(judges)
+        ]
     if engines is not None:
-        sections["engines"] = {name: dict(engine) for name, engine in engines.items()}
+        sections["engines"] = {
+            name: _copy_options(
+                engine, f"engines[{name!r}]", {"kind": "transformers", "model": "models/judge"}
+            )
+            for name, engine in engines.items()
+        }
     return sections
+
+
+def _copy_options(options: object, where: str, example: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(options, Mapping):
+        raise CurateError(f"{where} is {options!r}, but must be a dict of options, such as {dict(example)}.")
+    return dict(options)
 
 
 def _check_panel(project: Project) -> None:

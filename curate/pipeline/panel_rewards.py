@@ -47,7 +47,7 @@ def read_weights(config: Config, panel: Panel) -> dict[str, float]:
     """Read the learnt ability of each judge of the panel.
 
     Raises:
-        CurateError: A judge has none, or it has changed since.
+        CurateError: A judge has none, it has changed since, or no judge has a weight other than 0.
     """
     with Lake.open(config.location, read_only=True) as lake:
         select_panel(lake, config.panel_names)
@@ -72,6 +72,11 @@ def read_weights(config: Config, panel: Panel) -> dict[str, float]:
                 "`curate aggregate` again."
             )
         weights[name] = float(ability)
+    if not any(weights.values()):
+        raise CurateError(
+            "All judges of the panel have learnt the weight 0, so every reward would be 0.5: get more verdicts, "
+            "also of people, and run `curate aggregate` again."
+        )
     return weights
 
 

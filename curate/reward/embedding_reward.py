@@ -107,14 +107,6 @@ class Heads:
         """
         return self._round_scores(_COMBINERS[self.combine](self._score_members(features, head)))
 
-    def measure_disagreement(self, features: Float32, head: int) -> Float64:
-        """Return the standard deviation over the members, float64[n].
-
-        Each member's scores are centred on these rows, since only differences of its scores mean something.
-        """
-        scores = self._score_members(features, head)
-        return self._round_scores((scores - scores.mean(axis=0)).std(axis=1))
-
     def _score_members(self, features: Float32, head: int) -> Float64:
         """Return the scores of the members, float64[n, M]."""
         hidden = features.astype(np.float64) @ self.w1[head].astype(np.float64) + self.b1[head]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from curate.core.errors import CurateError
 from curate.core.network import is_same_key
@@ -160,9 +161,28 @@ def make_app(
 
     rollouts = Cohorts[PromptResponses](limits.cohort, reward_rollouts, limits.cohort_seconds)
 
+    app.add_middleware(RefuseTwoLengths)
     for path in PATHS:
         app.add_api_route(path, _make_route(path, answer_request, metrics), methods=["POST"])
     return app
+
+
+class RefuseTwoLengths:
+    """Refuses requests that say their length in two ways: a proxy before this server may believe the other one.
+
+    What follows such a request would be read as one of the next client's (RFC 9112, section 6.3).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name.lower() for name, _ in scope.get("headers", ())}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            reason = {"error": "The request has both Content-Length and Transfer-Encoding: send one of them."}
+            await JSONResponse(reason, 400, {"Connection": "close"})(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 AnswerRequest = Callable[[str, Request], Awaitable[JSONResponse]]

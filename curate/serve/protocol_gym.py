@@ -87,7 +87,7 @@ def _convert_items(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for item in items:
         kind = item.get("type", "message")
         if kind == "reasoning":
-            parts = item.get("content") or item.get("summary") or ()
+            parts = _list_parts(item.get("content") or item.get("summary") or [])
             thought += "\n".join(str(part.get("text", "")) for part in parts)
             continue
         if kind == "function_call_output":
@@ -119,9 +119,20 @@ def _convert_message(item: dict[str, Any], kind: str) -> dict[str, Any]:
     if isinstance(content, list):
         content = [
             {"type": "text", "text": part.get("text", "")} if part.get("type") in _TEXT_PARTS else part
-            for part in content
+            for part in _list_parts(content)
         ]
     return {"role": item.get("role", "assistant"), "content": content}
+
+
+def _list_parts(value: object) -> list[dict[str, Any]]:
+    """Return the parts of an item.
+
+    Raises:
+        ValueError: It has something else in their place.
+    """
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        raise ValueError("the parts of an item have to be a list of objects")
+    return value
 
 
 def _convert_tool(tool: dict[str, Any]) -> dict[str, Any]:

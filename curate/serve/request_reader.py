@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
+from curate.core.json_text import parse_json
 from curate.engine.base import Failure
 from curate.reward.scorer import ComparingScorer, EncodingScorer, PromptResponses, RewardScorer
 from curate.serve.batching import count_tokens
@@ -168,7 +168,7 @@ class RequestReader:
 
 
 def _parse_body(path: str, content: bytes) -> RequestBody:
-    fields: Any = from_json(content)
+    fields: Any = parse_json(content.decode())
     kind = PATHS[path]
     if kind is ScoreRequest and isinstance(fields, dict) and not any(name in fields for name in _OWN_FIELDS):
         pairs = ("queries", "documents", "items", "text_1", "text_2", "data_1", "data_2")

@@ -40,7 +40,10 @@ def train_reward_model(lake: Lake, config: Config, data: Path, *, track: Track =
     check_packages()
     section = config.train
     if section is None:
-        raise CurateError("curate.yaml has no section `train`: add one to train a reward model.")
+        raise CurateError(
+            "curate.yaml has no section `train`: add one to train a reward model, such as "
+            "`train: {path: models/reward, embedder: sentence-transformers/all-MiniLM-L6-v2}`."
+        )
     if section.backbone is not None:
         from curate.train.language_model import fine_tune_backbone
 

@@ -32,9 +32,9 @@ class AcceptanceForecast:
 
     def __str__(self) -> str:
         return (
-            f"at most {self.alpha:.0%} wrong with confidence {1 - self.delta:.0%}: {self.now:.0%} of the pairs are "
-            f"accepted now, {self.expected:.0%} are expected to be ({self.low:.0%} – {self.high:.0%}) when the random "
-            "questions are answered, if the panel's confidence means what it says"
+            f"a guarantee of at most {self.alpha:.0%} wrong, with confidence {1 - self.delta:.0%}, would hold for "
+            f"{self.now:.0%} of the pairs now, and for {self.expected:.0%} ({self.low:.0%} – {self.high:.0%}) when the "
+            "random questions are answered, if the panel's confidence means what it says"
         )
 
 

@@ -317,8 +317,23 @@ def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, 
     return galleries | {"candidates_media": "".join(shown)}
 
 
+class UnreadableAnswerError(ValueError):
+    """An answer is none that its form gives: whoever has a key of the server can store anything."""
+
+
 def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
-    """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention."""
+    """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention.
+
+    Raises:
+        UnreadableAnswerError: It is no answer of this form.
+    """
+    try:
+        return _read_result(data, result)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableAnswerError(f"{type(error).__name__}: {error}") from error
+
+
+def _read_result(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
     form, order = str(data["form"]).removesuffix(WITH_MEDIA), [str(response) for response in data["order"]]
     values: dict[str, list[dict[str, Any]]] = {}
     for part in result:
@@ -350,11 +365,20 @@ def suggest_choice(p_left: float) -> str:
     return f"{'left' if p_left > 0.5 else 'right'}-{1 if strength < 0.25 else 2 if strength < 0.45 else 3}"
 
 
+_CHOICES = (
+    "tie",
+    "both-bad",
+    *(f"{side}-{strength}" for side in ("left", "right") for strength in (1, 2, 3)),
+)
+
+
 def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:
     if choice is None:
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
     side, _, strength = choice.partition("-")
     details: dict[str, Any] = {"verdict": choice}
+    if choice not in _CHOICES:
+        raise ValueError(f"the form has no choice {choice!r}")
     if side not in ("left", "right"):
         tied_as: TiedAs | None = "both-bad" if choice == "both-bad" else None
         return Verdict("tie", tied_as=tied_as, rationale=rationale, details=details)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask
-from curate.verify.forms import Verdict, get_form_asked, read_answer
+from curate.verify.forms import UnreadableAnswerError, Verdict, get_form_asked, read_answer
 from curate.verify.human_judgments import (
     make_human_statement,
     make_retraction,
@@ -180,7 +181,7 @@ def _write_changes(
     people: _People,
 ) -> None:
     """Write the answers that the lake does not have yet; nothing where it has all of them."""
-    answers, read, dropped = _find_newest(tasks, known, people)
+    answers, read, dropped, unread = _find_newest(tasks, known, people)
     ids = list(dict.fromkeys(str(task["data"].get("task")) for task in tasks))
     with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
@@ -193,7 +194,7 @@ def _write_changes(
     deleted = [
         row
         for key, row in current.items()
-        if key not in answers and row["place"] == url and not _is_retracted(row)
+        if key not in answers and key not in unread and row["place"] == url and not _is_retracted(row)
     ]
     statements = [statement for _, statement in changed] + [make_retraction(row) for row in deleted]
     if not statements:
@@ -216,9 +217,13 @@ def _write_changes(
 
 def _find_newest(
     tasks: Sequence[dict[str, Any]], known: dict[str, VerifyTask], people: _People
-) -> tuple[dict[tuple[str, str], Annotation], int, Counter[str]]:
-    """Find the newest answer of each person to each task; count annotations, and those that do not count by reason."""
+) -> tuple[dict[tuple[str, str], Annotation], int, Counter[str], set[tuple[str, str]]]:
+    """Find the newest answer of each person to each task; count annotations, and those that do not count by reason.
+
+    The last are task and person of the answers that cannot be read: what the lake has of them stays.
+    """
     newest: dict[tuple[str, str], Annotation] = {}
+    unread = set[tuple[str, str]]()
     read, dropped = 0, Counter[str]()
     for item in tasks:
         task = known.get(str(item["data"].get("task")))
@@ -230,20 +235,27 @@ def _find_newest(
             if people.is_forgotten(annotation.get("completed_by")):
                 dropped["of a forgotten person"] += 1
                 continue
-            answer = _read_annotation(task, item, annotation, people)
+            try:
+                answer = _read_annotation(task, item, annotation, people)
+            except UnreadableAnswerError:
+                dropped["that cannot be read"] += 1
+                unread.add((task.task_id, people.find_pseudonym(annotation.get("completed_by"))))
+                continue
             other = newest.get((task.task_id, answer.annotator))
             if other is None or (other.updated_at, other.annotation) < (
                 answer.updated_at,
                 answer.annotation,
             ):
                 newest[task.task_id, answer.annotator] = answer
-    return newest, read, dropped
+    return newest, read, dropped, unread
 
 
 def _read_annotation(
     task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], people: _People
 ) -> Annotation:
     data, skipped = item["data"], bool(annotation.get("was_cancelled"))
+    if sorted(map(str, data.get("order") or [])) != sorted(task.responses):
+        raise UnreadableAnswerError("the task in Label Studio is about other responses than the question")
     by, edited_by = annotation.get("completed_by"), annotation.get("updated_by")
     return Annotation(
         task=task,
@@ -253,12 +265,17 @@ def _read_annotation(
         data=data,
         verdict=Verdict("abstain") if skipped else read_answer(data, annotation.get("result") or []),
         skipped=skipped,
-        seconds=float(annotation.get("lead_time") or 0.0),
+        seconds=_read_seconds(annotation.get("lead_time")),
         updated_at=str(annotation.get("updated_at")),
         edited_by=people.find_pseudonym(edited_by)
         if edited_by is not None and edited_by != by and not people.is_forgotten(edited_by)
         else None,
     )
+
+
+def _read_seconds(value: object) -> float:
+    seconds = float(value) if isinstance(value, (int, float)) else 0.0
+    return seconds if isfinite(seconds) else 0.0
 
 
 def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None) -> JudgmentStatement:

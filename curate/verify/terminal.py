@@ -46,7 +46,8 @@ _PAIR_KEYS = {
 _PASS_KEYS = {"1": "pass", "2": "fail", "3": "unsure", "p": "pass", "f": "fail"}
 _LEAVING = {"u": "undo", "q": "quit", "": "quit"}
 KEYS: dict[AskedAs, str] = {
-    "pairwise": f"a first is better · b second is better · t tie · 1-8 with strength, 8 both bad · {_OTHERS}",
+    "pairwise": "a A is better · b B is better · t equally good · 1 2 3 A much, somewhat, slightly better · "
+    f"5 6 7 B slightly, somewhat, much better · 8 both bad · {_OTHERS}",
     "pass-fail": f"p pass · f fail · 3 cannot tell · {_OTHERS}",
     "critique": f"p pass · f fail · 3 cannot tell · {_OTHERS}",
     "rubric": f"y the criterion is met · n it is not · {_OTHERS}",

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from curate import __version__
-from curate.cli.app import main
+from curate.cli.app import app, main
+from curate.cli.command_order import PANELS
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -32,6 +33,23 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.strip() == f"curate {__version__}"
+
+
+def test_help_lists_every_command_in_a_panel(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "--help") == 0
+    output = capsys.readouterr().out
+    registered = {command.name for command in app.registered_commands} | {
+        group.name for group in app.registered_groups
+    }
+    assert {name for names in PANELS.values() for name in names} == registered
+    places = [output.index(f" {panel} ") for panel in PANELS]
+    assert places == sorted(places)
+    assert " Commands " not in output
+    assert (
+        output.index("│ init ") < output.index("│ ingest ") < output.index("│ judge ") < output.index("│ gc ")
+    )
 
 
 HEAVY = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -231,3 +232,24 @@ def test_an_error_of_the_disk_is_a_sentence_whatever_type_the_database_gives_it(
     assert sentence.startswith("The lake's database cannot go on: Failed to prepare query")
     assert ("curate check" in sentence) == ("malformed" in words)
     assert explain_failure(duckdb.InvalidInputException("no parameter 3"))[1] == SOFTWARE_FAULT
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_sign_that_the_locale_does_not_have_ends_no_command(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(
+        '{"prompt": "p", "chosen": "Łódź", "rejected": "b"}\n', encoding="utf-8"
+    )
+    (tmp_path / "curate.yaml").write_text("ingest: [{source: rows.jsonl}]")
+    main = [
+        sys.executable,
+        "-c",
+        "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    query = "SELECT messages[1].content[1].text AS text FROM responses ORDER BY 1 DESC LIMIT 1"
+    for words in (["ingest"], ["status"], ["sql", "-f", "json", query]):
+        done = subprocess.run(
+            [*main, *words], cwd=tmp_path, capture_output=True, env=environment, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [{"text": "Łódź"}]

@@ -82,9 +82,11 @@ def test_without_a_terminal_what_is_certain_goes_on_and_its_entry_is_kept(
     after = Path("curate.yaml").read_text()
     entry = yaml.safe_load(after)["ingest"][-1]
     assert entry == {"source": "certain.jsonl", "format": "trl-preference", "fields": {"meta": ["domain"]}}
+    example = before[before.index("  - source: responses.jsonl") : before.index("  # - source: votes.jsonl")]
+    commented = "".join(f"  # {line.removeprefix('  ')}" for line in example.splitlines(keepends=True))
     start = after.index("  # recognised by")
-    end = start + len(after) - len(before)
-    assert after[:start] + after[end:] == before
+    end = start + len(after) - len(before) - len(commented) + len(example)
+    assert after[:start] + after[end:] == before.replace(example, commented)
     assert count(monkeypatch, capsys, "SELECT count(*) FROM judgments") == "1"
     assert count(monkeypatch, capsys, "SELECT meta FROM prompts") == '"{""domain"":""x""}"'
     assert call(monkeypatch, "ingest", "certain.jsonl") == 0  # again: the entry is not written twice
@@ -174,3 +176,36 @@ def test_on_a_terminal_it_asks(answer: str, code: int, project: Path) -> None:
     os.close(leader)
     assert b"Take it in so?" in printed
     assert (Path("curate.yaml").read_text() == before) is (answer == "n")
+
+
+def test_the_example_rows_leave_when_a_file_of_ones_own_comes(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ingest", "certain.jsonl") == 0
+    assert "the example rows of `curate init` are left out" in capsys.readouterr().out
+    assert [source["source"] for source in yaml.safe_load(Path("curate.yaml").read_text())["ingest"]] == [
+        "certain.jsonl"
+    ]
+    assert call(monkeypatch, "run") == 0
+    assert count(monkeypatch, capsys, "SELECT string_agg(DISTINCT source) FROM prompts") == "certain.jsonl"
+
+
+@pytest.mark.parametrize("change", ["in the lake", "rows of one's own", "an entry of one's own"])
+def test_rows_and_entries_that_are_no_example_stay(
+    change: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if change == "in the lake":
+        assert call(monkeypatch, "ingest") == 0
+    elif change == "rows of one's own":
+        Path("responses.jsonl").write_text(Path("responses.jsonl").read_text().replace("sky", "heaven"))
+    else:
+        text = Path("curate.yaml").read_text()
+        Path("curate.yaml").write_text(
+            text.replace("    format: native", "    license: mit\n    format: native")
+        )
+    capsys.readouterr()
+    assert call(monkeypatch, "ingest", "certain.jsonl") == 0
+    output = capsys.readouterr().out
+    assert ("`curate forget source responses.jsonl`" in output) is (change == "in the lake")
+    sources = [source["source"] for source in yaml.safe_load(Path("curate.yaml").read_text())["ingest"]]
+    assert sources == ["responses.jsonl", "certain.jsonl"]

@@ -27,7 +27,7 @@ def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
             "aggregate: {method: vote}",
             "`aggregate.method` is 'vote': input should be 'ensemble-then-denoise'",
         ),
-        ("export: [{path: x, format: csv}]", "`export.0.format` is 'csv': which is no kind of export format"),
+        ("export: [{path: x, format: csv}]", "`export.0.format` is 'csv', which is no kind of export format"),
         ("export: [{format: parquet}]", "`export.0.path` is missing."),
         ("ingest: [{sorce: x}]", "did you mean `source`?"),
         ("ingest: [{source: x, fields: {promt: q}}]", "did you mean `prompt`?"),

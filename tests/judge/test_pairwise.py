@@ -134,7 +134,7 @@ def test_a_marker_gives_way_to_a_text_that_knows_it() -> None:
 def test_the_beginning_is_the_same_for_all_pairs_of_a_prompt(scripted: MakeEngines, item: PromptItem) -> None:
     pairwise = judge(scripted())
     texts = {
-        question.in_shown_order[0].response_id: plain_text(
+        (question.b if question.shown == "ba" else question.a).response_id: plain_text(
             pairwise.build_prompt(question, Preamble()).messages[-1].content
         )
         for question in pairwise.questions(item)

@@ -196,6 +196,7 @@ def test_only_what_others_write_makes_a_reader_look_again(
         looks.append(first)
         return look_up(lake, configured, first, last)
 
+    monkeypatch.setattr("curate.judge.reader._LOOK_EVERY", 0.0)
     with Panel(make_config(YAML % "")) as panel:
         (configured,) = panel.judges.values()
         run = StageRun(sample_lake, "judge", config_hash="c")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import tempfile
@@ -212,3 +213,70 @@ def test_removing_a_folder_follows_no_link_and_never_raises(tmp_path: Path) -> N
     sandbox.remove_folder(folder)
     assert not folder.exists()
     assert (kept / "thesis.txt").read_text() == "x"
+
+
+# What the tests ask ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "",
+        "# nothing",
+        "def test_double():\n    assert double(2) == 4",
+        "def check(candidate):\n    assert candidate(2) == 4\nif __name__ == '__main__':\n    check(double)",
+        "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.assertEqual(double(2), 4)",
+        "check = lambda: double(2) == 4",
+    ],
+)
+def test_tests_that_ask_nothing_of_the_code_say_so(tests: str) -> None:
+    assert sandbox.run_code("def double(x): return 3 * x", tests) == sandbox.CodeResult(True, "passed", False)
+
+
+@pytest.mark.parametrize("tests", ["assert ANSWER == 42", "import solution\nassert solution.ANSWER == 42"])
+def test_a_value_that_is_read_is_asked_for(tests: str) -> None:
+    assert sandbox.run_code("ANSWER = 42", tests) == sandbox.CodeResult(True, "passed", True)
+
+
+MANAGER = """
+class C:
+    def __enter__(self): return self
+    def __exit__(self, *rest): return True
+def double(x): return C()
+"""
+UNCOUNTED = """
+class S:
+    def __xor__(self, other): return self
+    def __len__(self): return 0
+def double(x): return S()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "tests"),
+    [
+        (MANAGER, "with double(2):\n    assert 1 == 2"),
+        (UNCOUNTED, "assert len(double(2) ^ {4}) == 0"),
+    ],
+)
+def test_the_code_swallows_no_assertion_and_counts_no_difference(code: str, tests: str) -> None:
+    assert not sandbox.run_code(code, tests).passed
+
+
+def test_a_manager_of_the_code_may_swallow_other_errors() -> None:
+    code = "import contextlib\ndef quiet(): return contextlib.suppress(ValueError)"
+    assert sandbox.run_code(code, "with quiet():\n    raise ValueError").passed
+
+
+def test_keys_of_the_kernel_stay_outside() -> None:
+    """No namespace hides the session keyring, in which logins keep tickets and tokens."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    add, request, control = {"x86_64": (248, 249, 250)}.get(os.uname().machine, (217, 218, 219))
+    if libc.syscall(add, b"user", b"curate-test", b"sk-PLANTED", 10, -3) < 0:
+        pytest.skip("this system keeps no keys")
+    code = f"""
+        import ctypes
+        libc, held = ctypes.CDLL(None), ctypes.create_string_buffer(99)
+        libc.syscall({control}, 11, libc.syscall({request}, b"user", b"curate-test", None, -3), held, 99)
+        def double(x): raise ValueError(held.raw)"""
+    assert "PLANTED" not in sandbox.run_code(dedent(code), TESTS).reason

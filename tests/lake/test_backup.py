@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from curate.core.errors import CurateError
+from curate.lake import backup
 from curate.lake.backup import back_up_lake, restore_lake
 from curate.lake.check.run import check_lake
 from curate.lake.lake import Lake, Location
@@ -35,8 +37,8 @@ def list_names(folder: Path) -> set[str]:
 
 
 def test_a_restored_lake_is_the_one_of_that_moment_and_can_be_written(full: Lake, tmp_path: Path) -> None:
-    backup = back_up_lake(full.location, tmp_path / "backup")
-    assert len(backup.files) == 5  # two data files, one with deleted rows, the claim, the catalog
+    made = back_up_lake(full.location, tmp_path / "backup")
+    assert len(made.files) == 4  # two data files, one with deleted rows, the catalog
     with full.write("later") as writer:
         writer.delete("quarantine", "true")
     location = Location.under(tmp_path / "elsewhere")
@@ -85,9 +87,9 @@ def test_restoring_overwrites_no_lake_and_no_file(full: Lake, tmp_path: Path) ->
 
 
 def test_restoring_goes_on_where_it_was_killed(full: Lake, tmp_path: Path) -> None:
-    backup = back_up_lake(full.location, tmp_path / "backup")
+    made = back_up_lake(full.location, tmp_path / "backup")
     location = Location.under(tmp_path / "other")
-    name = next(name for name in backup.files if name.endswith(".parquet"))
+    name = next(name for name in made.files if name.endswith(".parquet"))
     target = Path(location.data) / name.removeprefix("data/")
     target.parent.mkdir(parents=True)
     target.write_bytes(b"half")
@@ -136,3 +138,36 @@ def test_a_catalog_in_postgresql_is_dumped_and_restored(
         assert check_lake(second).findings == []
     finally:
         server.cleanup()
+
+
+def test_a_backup_names_no_file_outside_of_it(full: Lake, tmp_path: Path) -> None:
+    back_up_lake(full.location, tmp_path / "backup")
+    manifest = tmp_path / "backup" / "backup.json"
+    content = json.loads(manifest.read_text())
+    name = next(name for name in content["files"] if name.endswith(".parquet"))
+    for outside in ("data/../../stolen.parquet", "/stolen.parquet"):
+        manifest.write_text(
+            json.dumps(content | {"files": content["files"] | {outside: content["files"][name]}})
+        )
+        with pytest.raises(CurateError, match="outside of it"):
+            restore_lake(tmp_path / "backup", Location.under(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:p%40ss-word@h:5/db?sslmode=disable", "postgresql://me@h/db?password=p%40ss-word"]
+)
+def test_a_password_is_no_argument_of_the_programs_of_postgresql(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user of the machine sees the arguments of a process."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        f'#!/bin/sh\necho "$*" > {tmp_path}/arguments\necho "$PGPASSWORD" > {tmp_path}/password\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    backup._dump_postgres(url, tmp_path / "dump")
+    assert "ss-word" not in (tmp_path / "arguments").read_text()
+    assert "postgresql://me@h" in (tmp_path / "arguments").read_text()
+    assert (tmp_path / "password").read_text() == "p@ss-word\n"

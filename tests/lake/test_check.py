@@ -128,7 +128,7 @@ def test_flips_in_files_without_checksums_show_in_the_ids(project: Path) -> None
         lake.rows("DROP TABLE __ducklake_metadata_lake.curate_checksums")
         with lake.lock():
             pass  # seals it again
-        path = Path(next(file.path for file in lake.list_data_files() if file.table == "responses"))
+        path = Path(next(file.path for file in lake.files.list_data_files() if file.table == "responses"))
     assert check_lake(location).findings == []
     # Texts stand in the new file as they are.
     pq.write_table(pq.read_table(path), path, compression="none", use_dictionary=False)

@@ -249,16 +249,16 @@ def test_a_lake_whose_disk_is_not_there_is_not_cleaned(full: Location, tmp_path:
 def test_an_older_lake_gets_its_claim_when_it_is_opened_to_write(full: Location) -> None:
     forget_claims(full)
     with Lake.open(full, read_only=True) as lake:
-        assert lake.list_claims() == {}
+        assert lake.files.list_claims() == {}
     with Lake.open(full) as lake:
-        assert [*lake.list_claims().values()] == [lake.claim]
+        assert [*lake.files.list_claims().values()] == [lake.files.claim]
 
 
 def test_a_lake_that_is_moved_whole_is_still_cleaned(full: Location, tmp_path: Path) -> None:
     (tmp_path / "lake").rename(tmp_path / "moved")
     with Lake.open(Location.under(tmp_path / "moved"), create=False) as lake:
         assert collect_garbage(lake, keep=EVERYTHING).orphans == ()
-        assert len(lake.list_claims()) == 1
+        assert len(lake.files.list_claims()) == 1
 
 
 def test_claims_are_kept_in_buckets_through_the_database(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_fault_21_every_file_that_the_catalog_names_was_brought_to_the_disk(
             with lake.write("few rows are inserted, many are staged") as writer:
                 writer.append("prompts", table(list(prompts)))
                 writer.add("responses", table(list(responses)))
-            named = {file.rpartition("/")[2] for file in lake.list_files()}
+            named = {file.rpartition("/")[2] for file in lake.files.list_files()}
             assert named
             assert named <= synced
         compact_lake(lake)
-        named = {file.rpartition("/")[2] for file in lake.list_files()}
+        named = {file.rpartition("/")[2] for file in lake.files.list_files()}
         assert named <= synced

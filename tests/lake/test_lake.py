@@ -196,6 +196,6 @@ def test_statements_of_a_user_are_kept_one_by_one(lake: Lake) -> None:
         "BEGIN; DELETE FROM quarantine; ROLLBACK; SELECT count(*) AS n FROM quarantine"
     )
     assert counted["n"].to_pylist() == [100]
-    files = [Path(file.path).name for file in lake.list_data_files()]
+    files = [Path(file.path).name for file in lake.files.list_data_files()]
     assert files
-    assert set(files) <= set(lake.read_checksums())
+    assert set(files) <= set(lake.files.read_checksums())

@@ -22,11 +22,14 @@ from curate.config.project import load_config
 from curate.core.errors import CurateError
 from curate.lake.bucket import BucketAccess
 from curate.lake.check.run import check_lake
+from curate.lake.erasure import erase_history
 from curate.lake.extensions import connect_duckdb
+from curate.lake.forgotten import digest_name
 from curate.lake.lake import Lake, Location
 from curate.lake.lost_catalog import CatalogLostError, repeat_when_lost, wait_for_catalog
 from curate.lake.runs import StageRun
-from tests.lake.servers import PASSWORD, S3_KEY, S3_SECRET, PostgresServer, S3Server
+from curate.lake.traces import Traces
+from tests.lake.servers import PASSWORD, S3_KEY, S3_SECRET, PostgresServer, S3Server, find_postgres_programs
 
 WRITERS = 4
 SECONDS = float(os.environ.get("CURATE_WRITERS_SECONDS", "20"))
@@ -240,7 +243,9 @@ def test_a_project_on_servers_runs_and_is_checked(
     with Lake.open(load_config(config).location, read_only=True) as lake:
         assert lake.value("SELECT count(*) FROM responses") == 120
         assert lake.rows("SELECT count(*), count(DISTINCT judgment_id) FROM judgments") == [(120, 120)]
-        assert {file.path.partition("/main/")[0] for file in lake.list_data_files()} == {"s3://lake/project"}
+        assert {file.path.partition("/main/")[0] for file in lake.files.list_data_files()} == {
+            "s3://lake/project"
+        }
     query = "SELECT current_setting('s3_secret_access_key') AS a, current_setting('s3_access_key_id') AS b"
     run_curate(config, "sql", query)
     run_curate(config, "compact")
@@ -264,8 +269,8 @@ def test_check_finds_what_was_changed_in_a_bucket(tmp_path: Path, bucket: S3Serv
         with lake.write("x") as writer:
             assert writer.delete("quarantine", "quarantine_id LIKE '%7'") == 600
         lake.call("ducklake_flush_inlined_data('lake')")
-        files = [file.path for file in lake.list_data_files()]
-        assert set(lake.read_checksums()) == {path.rpartition("/")[2] for path in files}
+        files = [file.path for file in lake.files.list_data_files()]
+        assert set(lake.files.read_checksums()) == {path.rpartition("/")[2] for path in files}
     report = check_lake(location)
     assert (report.findings, report.files) == ([], len(files))
     store = fs.S3FileSystem(access_key=S3_KEY, secret_key=S3_SECRET, endpoint_override=bucket.url)
@@ -294,7 +299,42 @@ def test_files_of_a_commit_whose_answer_is_lost_stay_in_the_bucket(
         with lake.write("y") as writer:
             writer.delete("quarantine", "quarantine_id < '0100'")
         lake._connection = connection
-        files = [file.path for file in lake.list_data_files() if file.deletes]
+        files = [file.path for file in lake.files.list_data_files() if file.deletes]
         assert len(files) == 1
         assert lake.value("SELECT count(*) FROM quarantine") == 800
     assert check_lake(location).findings == []
+
+
+@pytest.mark.e2e
+def test_a_lake_in_a_bucket_is_backed_up_and_restored_to_a_bucket_or_a_folder(
+    tmp_path: Path, postgres: PostgresServer, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_URL", postgres.url)
+    monkeypatch.setenv("PATH", f"{find_postgres_programs()}", prepend=":")
+    config = write_project(tmp_path)
+    run_curate(config, "ingest")
+    run_curate(config, "judge")
+    run_curate(config, "backup", str(tmp_path / "backup"))
+    for name, data in (("second", "s3://lake/second"), ("third", str(tmp_path / "third"))):
+        monkeypatch.setenv("CATALOG_URL", postgres.create_database(name))
+        text = config.read_text().replace("s3://lake/project", data)
+        other = tmp_path / f"{name}.yaml"
+        other.write_text(f"workspace: .{name}\n{text}")
+        run_curate(other, "restore", str(tmp_path / "backup"))
+        run_curate(other, "check")
+        with Lake.open(load_config(other).location) as lake:
+            assert lake.value("SELECT count(*) FROM judgments") == 120
+            assert list(lake.files.list_claims().values()) == [lake.files.claim]
+        assert "already" in run_curate(other, "restore", str(tmp_path / "backup"), code=1)
+
+
+@pytest.mark.e2e
+def test_what_a_killed_run_left_in_a_bucket_is_erased_too(tmp_path: Path, bucket: S3Server) -> None:
+    location = Location(str(tmp_path / "catalog.sqlite"), f"s3://{bucket.bucket}/erased")
+    with Lake.open(location) as lake:
+        columns = lake.arrow("SELECT * FROM quarantine LIMIT 0").schema
+        rows = [{"quarantine_id": f"{number:06}"} for number in range(1500)]
+        lake.stage("quarantine", pa.Table.from_pylist(rows, schema=columns))  # never adopted
+        digest = digest_name("row:salt", "000042")
+        assert erase_history(lake, Traces.of("salt", [digest])).files == 1
+        assert lake.files.list_stored_files() == []

@@ -47,7 +47,7 @@ def list_names(location: Location, folder: str = "main/quarantine") -> set[str]:
 def lose_file(location: Location, folder: str) -> str:
     """Leave a listed file in a folder of kept files alone."""
     with Lake.open(location) as lake:
-        path = next(Path(file.path) for file in lake.list_data_files() if file.current)
+        path = next(Path(file.path) for file in lake.files.list_data_files() if file.current)
     (Path(location.data) / folder).mkdir(exist_ok=True)
     path.rename(Path(location.data) / folder / path.name)
     return path.name
@@ -112,7 +112,7 @@ def test_what_the_catalog_never_took_goes_from_pending_to_the_trash(location: Lo
     Lake.open(location, read_only=True).close()
     assert list_names(location, PENDING)
     with Lake.open(location) as lake:
-        assert lake.list_orphans() == []
+        assert lake.files.list_orphans() == []
     assert list_names(location, PENDING) == set()
     assert list_names(location, TRASH) == {"ducklake-never-listed.parquet"}
 

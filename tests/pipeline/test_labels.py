@@ -240,6 +240,8 @@ def test_nothing_stays_behind_and_mistakes_in_options_are_one_sentence(
         ("`aggregate.method` is 'x'", lambda: curate.aggregate_votes([vote], method="x")),
         ("There are no judges: give `judges`", lambda: curate.judge_responses(rows)),
         ("rul", lambda: curate.judge_responses(rows, [judge | {"rule": "lenght"}])),
+        (r"judges\[0\] is 'length', but must be a dict", lambda: curate.judge_responses(rows, ["length"])),  # type: ignore[list-item]
+        (r"engines\['m'\] is 'gpt'", lambda: curate.judge_responses(rows, [judge], engines={"m": "gpt"})),  # type: ignore[dict-item]
         (
             "There is no folder",
             lambda: curate.aggregate_votes([vote], workspace=tmp_path / "nowhere" / "else"),
@@ -305,3 +307,15 @@ def test_importing_curate_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_where_people_judged_every_pair_no_more_labels_are_asked_for() -> None:
+    votes = [
+        {"prompt": f"p{n}", "a": "x", "b": "y", "annotator": who, "winner": "a"}
+        for n in range(30)
+        for who in ("anna", "ben")
+    ]
+    guarantee = str(curate.aggregate_votes(votes, kind="human").guarantee)
+    assert "no other pair has a label to make a promise about" in guarantee
+    assert "more needed" not in guarantee
+    assert "people took a side on 0 pairs that judges voted on" in guarantee

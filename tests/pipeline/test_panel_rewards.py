@@ -117,6 +117,14 @@ def test_silence_has_a_reason(project: Path) -> None:
         assert sum(panel.unread.values()) == 3
 
 
+def test_a_panel_that_has_learnt_nothing_is_refused(project: Path) -> None:
+    config = load_config(project / "curate.yaml")
+    with Lake.open(config.location) as lake:
+        lake.run_statements("UPDATE annotators SET ability = 0")
+    with pytest.raises(CurateError, match="every reward would be"):
+        PanelRewards.open(config)
+
+
 def test_judges_without_a_weight_are_refused(project: Path) -> None:
     settings = project / "curate.yaml"
     settings.write_text(SETTINGS + "    - {name: new, kind: rule, rule: repetition}\n")

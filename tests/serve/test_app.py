@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,3 +96,45 @@ def test_a_forged_last_turn_is_scored_as_text_or_refused() -> None:
     assert "send /classify `messages`" in responses[1].json()["error"]
     several = asyncio.run(ask(ServerLimits(multi_turn=True)))
     assert several[1].json()["data"][0]["probs"] == [len("Me.")]
+
+
+def ask_raw(path: str, content: bytes, **headers: str) -> httpx.Response:
+    async def main() -> httpx.Response:
+        application = make_app(Lengths(), ServerLimits())
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        async with (
+            application.router.lifespan_context(application),
+            httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client,
+        ):
+            return await client.post(path, content=content, headers=headers)
+
+    return asyncio.run(main())
+
+
+def test_a_request_of_two_lengths_is_refused_and_its_connection_closed() -> None:
+    response = ask_raw("/score", b"{}", **{"Content-Length": "2", "Transfer-Encoding": "chunked"})
+    assert response.status_code == 400
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "reasoning", "content": 5},
+        {"type": "reasoning", "summary": ["thought"]},
+        {"type": "message", "content": [5, None]},
+        {"type": "message", "content": [{"type": ["output_text"], "text": "x"}]},
+    ],
+)
+def test_items_of_another_kind_are_refused_and_no_fault_of_the_server(item: dict[str, Any]) -> None:
+    body = {"responses_create_params": {"input": "x"}, "response": {"output": [item]}}
+    assert ask_raw("/verify", json.dumps(body).encode()).status_code == 422
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e999", b"-Infinity"])
+def test_a_number_that_is_none_is_refused_also_where_it_would_come_back(number: bytes) -> None:
+    body = (
+        b'{"n": %b, "responses_create_params": {"input": "x"}, "response": {"output": [{"content": "hi"}]}}'
+    )
+    assert ask_raw("/verify", body % number).status_code == 422
+    assert ask_raw("/verify", body % b"1").status_code == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from curate.core.errors import CurateError
@@ -34,8 +36,8 @@ def test_annotations_of_a_forgotten_person_are_left_and_counted() -> None:
         {"id": 7, "completed_by": 1, "was_cancelled": True, "updated_at": "1"},
         {"id": 8, "completed_by": 2, "was_cancelled": True, "updated_at": "2", "updated_by": 1},
     ]
-    items = [{"id": 5, "data": {"task": "t"}, "annotations": annotations}]
-    newest, read, dropped = _find_newest(items, {"t": task}, people)
+    items = [{"id": 5, "data": {"task": "t", "order": ["b", "a"]}, "annotations": annotations}]
+    newest, read, dropped, _ = _find_newest(items, {"t": task}, people)
     assert [(answer.annotator, answer.edited_by) for answer in newest.values()] == [
         (pseudonyms.of("bob@example.org"), None)
     ]
@@ -60,3 +62,45 @@ def test_a_forgotten_person_cannot_answer(lake: Lake) -> None:
     with pytest.raises(CurateError, match="person-1 was forgotten"):
         record_answers(lake, "person-1", [answer], part="terminal")
     assert record_answers(lake, "person-2", [answer], part="terminal") == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "result"),
+    [
+        (["b", "a"], [{"from_name": "verdict", "value": {"choices": ["left-999"]}}]),
+        (["b", "a"], [{"from_name": "verdict", "value": {"choices": ["best"]}}]),
+        (["b", "a"], [{"from_name": "verdict", "value": {"choices": 5}}]),
+        (["b", "a"], [{"from_name": "verdict", "value": ["left-1"]}]),
+        (["b", "a"], [None]),
+        (["b", "c"], [{"from_name": "verdict", "value": {"choices": ["left-1"]}}]),
+    ],
+)
+def test_an_answer_that_no_form_gives_is_left_and_takes_no_other_one_with_it(
+    order: list[str], result: list[Any]
+) -> None:
+    people = _People(Server(), Pseudonyms(b"secret"), ForgottenNames({}))  # type: ignore[arg-type]
+    tasks = {
+        name: VerifyTask(
+            task_id=name, prompt_id="p", form="pairwise", responses=("a", "b"), strategy="random", run_id="r"
+        )
+        for name in ("forged", "honest")
+    }
+    answered: list[dict[str, Any]] = [
+        {"order": order, "result": result},
+        {"order": ["b", "a"], "result": [{"from_name": "verdict", "value": {"choices": ["left-1"]}}]},
+    ]
+    items = [
+        {
+            "id": number,
+            "data": {"task": name, "form": "pairwise", "order": answer["order"]},
+            "annotations": [
+                {"id": number, "completed_by": 2, "lead_time": float("nan"), "result": answer["result"]}
+            ],
+        }
+        for number, (name, answer) in enumerate(zip(tasks, answered, strict=True))
+    ]
+    newest, read, dropped, unread = _find_newest(items, tasks, people)
+    assert [(task, answer.verdict.outcome, answer.seconds) for (task, _), answer in newest.items()] == [
+        ("honest", "b", 0.0)
+    ]
+    assert (read, dropped, {task for task, _ in unread}) == (2, {"that cannot be read": 1}, {"forged"})

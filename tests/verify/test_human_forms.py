@@ -270,3 +270,20 @@ def test_a_rubric_that_people_cannot_answer_is_refused(project: Path) -> None:
     (project / "curate.yaml").write_text("workspace: .\n", encoding="utf-8")
     with pytest.raises(CurateError, match="The rubric form needs criteria"):
         call(project, "verify", "plan", "--form", "rubric", "--budget", "5")
+
+
+def test_status_speaks_of_a_server_only_to_those_who_want_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
+    call(project, "verify", "plan", "--budget", "3")
+    answer_sheet(project, "Ada", lambda row: {"verdict": "first"})
+    status = call(project, "verify", "status")
+    assert "answered, 0 skipped, 0 taken back" in status
+    assert "s each" not in status  # the sheet has no times
+    assert "LABEL_STUDIO_API_KEY" not in status
+    file = project / "curate.yaml"
+    file.write_text(
+        file.read_text().replace("verify: {", "verify: {url: 'http://localhost:9', "), encoding="utf-8"
+    )
+    assert "LABEL_STUDIO_API_KEY is not set" in call(project, "verify", "status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -64,6 +65,7 @@ def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> LoopDocument:
 
 def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> VerifyStatus:
     """Show how many questions are planned, asked and answered, and the work of each person."""
+    from curate.verify.server import TOKEN_VARIABLE
     from curate.verify.status import read_verify_status
 
     with open_lake(settings := load_config(config)) as lake:
@@ -74,8 +76,10 @@ def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> VerifyStatus:
     for person in status.people:
         print_line(
             f"{person.annotator_id}: {person.answered} answered, {person.skipped} skipped, "
-            f"{person.taken_back} taken back, {person.seconds:.0f} s each"
+            f"{person.taken_back} taken back"
+            + (f", {person.seconds:.0f} s each" if person.seconds else "")  # a sheet may say no times
         )
-    if status.trouble:
+    is_server_wanted = settings.verify.model_fields_set & {"url", "project"} or TOKEN_VARIABLE in os.environ
+    if status.trouble and is_server_wanted:  # who works with sheets or in the terminal needs no server
         print_line(status.trouble, file=sys.stderr)
     return status

@@ -54,7 +54,8 @@ def _name_rows(trial: Trial) -> str:
         return "pairs"
     if set(sizes) == {1}:
         return "single responses"
-    return f"prompts with {min(sizes, default=0)} to {max(sizes, default=0)} responses"
+    least, most = min(sizes, default=0), max(sizes, default=0)
+    return f"prompts with {least if least == most else f'{least} to {most}'} responses"
 
 
 def _describe_prompts(trial: Trial) -> Iterator[str]:

@@ -100,7 +100,7 @@ class FileShape(Shape):
 class Native(Shape):
     """The native shape under other names of its columns."""
 
-    description = "rows of this page's own format; with `fields`, rows of any shape"
+    description = "rows of `curate`'s own format; with `fields`, rows of any shape"
     fields = Fields(
         id="id",
         prompt="prompt",

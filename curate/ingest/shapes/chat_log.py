@@ -7,7 +7,8 @@ reacts stay in the prompts of those after them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from curate.config.ingest import Fields
@@ -22,6 +23,7 @@ from curate.ingest.turns import read_value
 from curate.records import Message, plain_text
 
 _MEASURED = ("openai_moderation", "detoxify_moderation", "redacted", "toxic", "turn", "timestamp")
+_MOST_TURNS, _MOST_CHARACTERS = 200_000, 64 << 20  # of all prompts that one chat gives
 _OF_USERS = ("state", "country", "hashed_ip", "header")
 
 
@@ -66,14 +68,24 @@ class ChatLog(Shape):
             for place, message in enumerate(turns)
             if message.role == "assistant" and place and turns[place - 1].role == "user"
         ]
-        rows = []
-        for place in places:
-            reaction = _find_reaction(turns, place)
-            if reaction is not None or place == places[-1]:
-                rows.append(_build_answer(row, reading, turns, place, reaction))
-        if not rows:
+        reactions = {place: _find_reaction(turns, place) for place in places}
+        taken = [place for place in places if reactions[place] is not None or place == places[-1]]
+        if not taken:
             raise RowError("no responses", f"`{path}` has no answer of the assistant to a user.")
-        return rows
+        _refuse_excess(turns, taken)
+        return [_build_answer(row, reading, turns, place, reactions[place]) for place in taken]
+
+
+def _refuse_excess(turns: tuple[Message, ...], taken: Sequence[int]) -> None:
+    """Reject a chat whose answers are too many: each has all turns before it as its prompt."""
+    lengths = [0, *accumulate(len(plain_text(message.content)) for message in turns)]
+    n_characters, n_turns = sum(lengths[place] for place in taken), sum(taken)
+    if n_characters > _MOST_CHARACTERS or n_turns > _MOST_TURNS:
+        raise RowError(
+            "chat too long",
+            f"The prompts of its {len(taken):,} rated answers have {n_turns:,} turns and {n_characters:,} characters "
+            f"together, of {_MOST_TURNS:,} and {_MOST_CHARACTERS:,} that are taken: cut the chat into several.",
+        )
 
 
 def _find_reaction(turns: tuple[Message, ...], place: int) -> Reaction | None:

@@ -14,6 +14,7 @@ from curate.ingest.foreign import check_text, get_key, require_value
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.shapes.oasst_trees import ROLES, OasstTrees
 
+_DEEPEST = 100  # messages, one below the other
 _READ = ("message_id", "text", "role", "rank", "deleted", "review_result", "model_name")
 
 
@@ -76,16 +77,24 @@ def _build_trees(messages: Mapping[str, _Message]) -> Iterator[tuple[int, ReadRo
     reached = set[str]()
     for name, message in messages.items():
         if message.parent is None:
-            below = [message.node]
-            while below:
-                node = below.pop()
-                reached.add(node["message_id"])
-                below += node["replies"]
-            yield message.number, {**message.tree, "message_tree_id": name, "prompt": message.node}
+            depth, level = 0, [message.node]
+            while level:
+                depth += 1
+                reached.update(node["message_id"] for node in level)
+                level = [reply for node in level for reply in node["replies"]]
+            if depth > _DEEPEST:
+                reason = (
+                    f"The tree has {depth:,} messages one below the other; more than {_DEEPEST} are not read."
+                )
+                yield message.number, _reject(message, "nested too deeply", reason)
+            else:
+                yield message.number, {**message.tree, "message_tree_id": name, "prompt": message.node}
     for name in messages.keys() - reached:
         message = messages[name]
         reason = f"No first message of a tree leads to it: `parent_id` is {message.parent!r}."
-        yield (
-            message.number,
-            Rejection(message.number, "without a tree", reason, shorten_raw(repr(message.node))),
-        )
+        yield message.number, _reject(message, "without a tree", reason)
+
+
+def _reject(message: _Message, kind: str, reason: str) -> Rejection:
+    row = {name: value for name, value in message.node.items() if name != "replies"}
+    return Rejection(message.number, kind, reason, shorten_raw(repr(row)))

@@ -67,7 +67,10 @@ def _walk_tree(
         raise RowError("unknown role", f"A message of the tree has the role {node.get('role')!r}.")
     text = foreign.check_text(foreign.require_value(node, "text"), "text")
     turns = (*before, Message(role=role, content=text_parts(text)))
-    replies = [reply for reply in node.get("replies") or [] if isinstance(reply, dict) and _is_kept(reply)]
+    below = node.get("replies") or []
+    if not isinstance(below, list):
+        raise RowError("wrong type", f"`replies` is {foreign.name_type(below)}, but should be an array.")
+    replies = [reply for reply in below if isinstance(reply, dict) and _is_kept(reply)]
     answers = [reply for reply in replies if reply.get("role") == "assistant"]
     if role == "user" and len(answers) >= 2:
         scores = [

@@ -26,7 +26,10 @@ class Lost(BaseException):
 
 
 class Exchange:
-    """An end of the exchange. `broken`: reason why the tests cannot have passed, or None."""
+    """An end of the exchange.
+
+    `broken`: reason why the tests cannot have passed, or None; `n_requests`: operations that this side has asked for.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Exchange:
     ) -> None:
         self.codec = Codec(side, lambda number, about: proxy(self, number, about))
         self.broken: str | None = None
+        self.n_requests = 0
         self.guard: Callable[[str, list[Any]], None] = lambda name, arguments: None  # refuses by raising
         self.print: Callable[[str], None] = lambda text: None  # what the other side has printed
         self.printed: Callable[[], str] = str  # what this side has printed since the last reply
@@ -49,6 +53,7 @@ class Exchange:
         """Ask the other side for an operation, and return its result."""
         with self._turn:
             self._check_state()
+            self.n_requests += 1
             self.send_message({"do": name, "args": arguments})
             while "do" in (message := self.receive_message()):
                 self.answer_request(message)

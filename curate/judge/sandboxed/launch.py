@@ -10,6 +10,7 @@ then watches over the program and all that the program starts. When it ends, the
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -31,6 +32,7 @@ _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
 )
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
 _SET_MOUNT_ATTRIBUTES, _RECURSIVE, _DETACH = 442, 0x8000, 2
+_KEYCTL, _JOIN_SESSION_KEYRING = {"x86_64": 250, "ppc64le": 271, "s390x": 280}.get(os.uname().machine, 219), 1
 _DIE_WITH_PARENT, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38  # of prctl
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _SETTINGS_OF_SYSTEM = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime")
@@ -38,6 +40,7 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _USER, _NOBODY = 1000, 65534
 _PAUSE = 0.05  # seconds between two looks at what runs
 _PAGE = resource.getpagesize()
+_NO_KEYRINGS = (errno.ENOSYS, errno.EPERM, errno.EACCES)  # none is within reach of the code either
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,6 +70,7 @@ def main() -> NoReturn:
     if not settings.isolated:
         _start_program(settings, program, fds, programs=str(Path(__file__).parent.parent))
     try:
+        _leave_keyring()
         _enter_namespaces()
         watcher = os.fork()
         if watcher == 0:
@@ -80,6 +84,12 @@ def main() -> NoReturn:
     for fd in fds:
         os.close(int(fd))
     os._exit(_exit_status(os.waitpid(watcher, 0)[1]))
+
+
+def _leave_keyring() -> None:
+    """Take an empty session keyring: no namespace hides the user's keys in the kernel (Kerberos, file systems)."""
+    if _libc.syscall(_KEYCTL, _JOIN_SESSION_KEYRING, None) < 0 and ctypes.get_errno() not in _NO_KEYRINGS:
+        _check_result(-1)
 
 
 def _enter_namespaces() -> None:

@@ -121,9 +121,22 @@ def _make_forwarder(name: str, *, plain: Callable[..., Any] | None = None) -> Ca
             raise _make_undecidable(
                 self, f"the tests take {name}() of an object that the code made of a value of theirs"
             )
-        return _request_operation(self, name, *arguments)
+        result = _request_operation(self, name, *arguments)
+        if self._remote_told and name == "len" and result == 0:
+            raise _make_undecidable(
+                self, "the tests count nothing in an object that the code made of a value of theirs"
+            )
+        return result
 
     return method
+
+
+def _exit_context(self: Remote, kind: Any, error: Any, trace: Any) -> Any:
+    """End a `with` block. A manager of the code may swallow errors, but no assertion of the tests."""
+    is_swallowed = bool(_request_operation(self, "exit", kind, error, trace))
+    if is_swallowed and isinstance(error, AssertionError) and not _is_code_side(self):
+        raise _make_undecidable(self, "an object of the code has swallowed an assertion of the tests")
+    return is_swallowed
 
 
 def _make_comparison(name: str) -> Callable[[Remote, Any], Any]:
@@ -190,8 +203,9 @@ _COLLECTIONS: dict[str, Callable[..., Any]] = {
 }
 for _name, _function in _COLLECTIONS.items():
     setattr(Remote, f"__{_name}__", _make_forwarder(_name, plain=_function))
-for _name in ("str", "repr", "format", "setitem", "delitem", "enter", "exit"):
+for _name in ("str", "repr", "format", "setitem", "delitem", "enter"):
     setattr(Remote, f"__{_name}__", _make_forwarder(_name))
+Remote.__exit__ = _exit_context  # type: ignore[attr-defined]
 
 
 def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:

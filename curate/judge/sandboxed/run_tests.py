@@ -1,8 +1,10 @@
 """Run the tests on code that another process runs, and say whether their last line was reached.
 
-The verdict goes to standard output as JSON, `{"passed": false, "reason": "AssertionError"}`, after a line that says
-that both processes are there. An empty reason: the process of the code has ended. Nothing of the tests, their values
-or this process is within reach of the code: it is asked to call functions, and is given the arguments.
+The verdict goes to standard output as JSON, `{"passed": false, "reason": "AssertionError", "asked": true}`, after a
+line that says that both processes are there. An empty reason: the process of the code has ended. `asked` is false where
+the tests have reached their last line without asking anything of the code, as those that only define functions do.
+Nothing of the tests, their values or this process is within reach of the code: it is asked to call functions, and is
+given the arguments.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from .exchange import Exchange, Lost
 from .operations import BINARY, COMPARISONS, IN_PLACE, NUMBERS
-from .remote import make_proxy
+from .remote import Remote, make_proxy
 
 _NAME = "tests"
 _SERVED = frozenset({
@@ -57,7 +59,8 @@ def main() -> None:
     exchange.guard = lambda name, arguments: _guard_request(exchange, name, arguments)
     exchange.print = _print_text
     reason = _execute_tests(exchange, text, verdicts)
-    os.write(verdicts, json.dumps({"passed": reason is None, "reason": reason}).encode())
+    verdict = {"passed": reason is None, "reason": reason, "asked": exchange.n_requests > 0}
+    os.write(verdicts, json.dumps(verdict).encode())
     os._exit(0)
 
 
@@ -74,7 +77,8 @@ def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
             return str(error)[:500]
         names = [name for name in names if isinstance(name, str) and name.isidentifier()]
         sys.modules["solution"] = _Solution(module, names)
-        exec(compile(text, "tests.py", "exec"), _build_namespace(text, module, names))
+        space, exchange.n_requests = _build_namespace(text, module, names)
+        exec(compile(text, "tests.py", "exec"), space)
     except Lost:
         pass
     except BaseException as caught:
@@ -83,8 +87,11 @@ def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
     return None if exchange.broken is None else exchange.broken[:500]
 
 
-def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]:
-    """Return the names of the code that the tests use without defining them."""
+def _build_namespace(text: str, module: Any, names: list[str]) -> tuple[dict[str, Any], int]:
+    """Return the names of the code that the tests use without defining them.
+
+    And how many plain values of the code stand in the statements of the tests: to read these asks nothing more.
+    """
     tree = ast.parse(text)
     uses = {
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
@@ -107,7 +114,20 @@ def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]
             raise NameError(
                 f"the tests use the module {name} that only the code imports: they have to import it"
             )
-    return space
+    read_at_once = _find_names_of_statements(tree)
+    plain = [name for name, value in space.items() if name != "__name__" and not isinstance(value, Remote)]
+    return space, len(read_at_once.intersection(plain))
+
+
+def _find_names_of_statements(tree: ast.AST) -> set[str]:
+    """Find the names that are read outside of functions, whose bodies may never run."""
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            names |= _find_names_of_statements(node)
+    return names
 
 
 def _find_defined_names(tree: ast.Module) -> set[str]:

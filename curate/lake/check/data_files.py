@@ -21,10 +21,10 @@ _CHANGED = "its content is not what was written: the checksum differs"
 
 def check_data_files(lake: Lake, report: CheckReport) -> None:
     """Read every data file that the catalog names for any snapshot."""
-    checksums = lake.read_checksums()
-    files = lake.list_data_files()
+    checksums = lake.files.read_checksums()
+    files = lake.files.list_data_files()
     unknown = 0
-    trash = lake.list_kept(TRASH)
+    trash = lake.files.list_kept(TRASH)
     for file in files:
         path = Path(file.path)
         known = checksums.get(path.name)
@@ -34,7 +34,7 @@ def check_data_files(lake: Lake, report: CheckReport) -> None:
         if problem == _MISSING and path.name in trash:
             problem += ", and is in the trash: `curate check --repair` takes it back"
         if problem and (
-            is_there or file in lake.list_data_files()
+            is_there or file in lake.files.list_data_files()
         ):  # else `curate gc` has removed it just now
             report.add("file", file.path, problem)
         elif not problem:

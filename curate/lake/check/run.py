@@ -35,7 +35,7 @@ def check_lake(location: Location, *, repair: bool = False, files_only: bool = F
         _check_catalog(location, report)
     try:
         with Lake.open(location, read_only=True) as lake:
-            if repair and lake.list_kept(TRASH):
+            if repair and lake.files.list_kept(TRASH):
                 _take_back_files(lake, report)
             report.snapshot = lake.snapshot()
             check_data_files(lake, report)
@@ -73,7 +73,7 @@ def _check_catalog(location: Location, report: CheckReport) -> None:
 def _take_back_files(lake: Lake, report: CheckReport) -> None:
     """Take back from the trash what the catalog lists and is missing."""
     with lake.lock():
-        returned = lake.return_kept_files(TRASH)
+        returned = lake.files.return_kept_files(TRASH)
     if returned:
         report.repairs.append(
             f"took {len(returned)} missing files back from the trash, such as {returned[0]}"
@@ -81,7 +81,7 @@ def _take_back_files(lake: Lake, report: CheckReport) -> None:
 
 
 def _count_orphans(lake: Lake, report: CheckReport) -> None:
-    orphans = lake.find_unnamed_files()
+    orphans = lake.files.find_unnamed_files()
     if orphans:
         report.notes.append(
             f"{len(orphans)} files in the data folder are not in the catalog, such as {orphans[0]}: killed runs "
@@ -101,13 +101,13 @@ def _repair_lake(location: Location, report: CheckReport) -> None:
         )
         return
     with Lake.open(location, create=False) as lake, lake.lock():  # and the lake is sealed when it closes
-        if number := lake.record_unlisted_files():
+        if number := lake.files.record_unlisted_files():
             report.repairs.append(f"recorded the checksums of {number} files")
             report.notes = [note for note in report.notes if "no checksum" not in note]
         damaged = [Path(finding.where) for finding in marks if finding.kind == "claim"]
         for path in damaged:
-            if path.name == lake.claim.file_name:
-                lake.write_claim()
+            if path.name == lake.files.claim.file_name:
+                lake.files.write_claim()
                 report.repairs.append(f"wrote {path.name} anew")
                 marks.remove(next(finding for finding in marks if finding.where == str(path)))
     report.findings = [finding for finding in marks if finding.kind != "seal"]

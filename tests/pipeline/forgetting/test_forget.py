@@ -276,7 +276,7 @@ def test_the_command_asks_and_tells_what_was_made_of_the_rows(
     assert isinstance(refused.exception, CurateError)
     assert "--yes" in str(refused.exception)
     planned = run(app, ["forget", "source", "a.jsonl", "--dry-run"]).output
-    assert "5 rows of prompts" in planned
+    assert "prompts: 5 rows" in planned
     assert "export out was made of snapshot" in planned
     assert run(app, ["forget", "source", "a.jsonl", "--yes"]).exit_code == 0
     assert "have been forgotten" in (tmp_path / "out" / "README.md").read_text()

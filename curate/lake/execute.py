@@ -1,0 +1,53 @@
+"""Execute SQL with parameters, without the import of pandas that DuckDB would make for them.
+
+DuckDB compares each parameter with pandas.NaT, and imports pandas for that where it is installed: .4 s of nearly every
+command. Where nobody has imported pandas, no parameter can be its NaT.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+import duckdb
+
+
+class _PandasGuard(MetaPathFinder):
+    """Refuses to find pandas in a thread that executes SQL."""
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if fullname == "pandas" and getattr(self._thread, "refuses", False):
+            raise ModuleNotFoundError("pandas is not needed for SQL", name="pandas")
+        return None
+
+    def __enter__(self) -> None:
+        self._thread.refuses = True
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.refuses = False
+
+
+_GUARD = _PandasGuard()
+sys.meta_path.insert(0, _GUARD)
+
+
+def execute(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Execute a query; the result is that of `connection.execute`.
+
+    Args:
+        connection: The connection.
+        query: One statement, or several without parameters.
+        parameters: What stands for `?` or `$1`, in their order.
+    """
+    if not parameters or "pandas" in sys.modules:
+        return connection.execute(query, list(parameters))
+    with _GUARD:
+        return connection.execute(query, list(parameters))

@@ -218,8 +218,11 @@ def read_single(proposal: Proposal, columns: Mapping[str, Column], rows: Sequenc
     """Read the one answer of a row, or a whole conversation, which ends with it."""
     names = words.ANSWERS - {"text", "message", "messages", "conversation"}
     single = _list_single(columns, names)
-    if not single and any(join_name(name) in words.PROMPTS[:6] for name in columns):
-        single = _list_single(columns, {"text"})  # beside what was asked, as FastChat writes answers
+    asked = any(join_name(name) in words.PROMPTS[:6] for name in columns)
+    if not single and asked and any(has_word(name, words.MODELS) for name in columns):
+        single = _list_single(
+            columns, {"text"}
+        )  # of a model, beside what was asked, as FastChat writes answers
     if not single:
         single = _list_single(columns, names, may_be_references=True)
         proposal.doubts += [f"`{c.name}` is an answer, though it is called as right ones are" for c in single]

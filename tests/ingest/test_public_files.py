@@ -73,6 +73,14 @@ def test_turns_are_no_rival_answers(tmp_path: Path) -> None:
     assert recognize(tmp_path, rows).certainty == "refused"
 
 
+def test_a_column_of_lists_may_hold_something_else_in_a_few_rows(tmp_path: Path) -> None:
+    """Neither a number in place of the list nor an item without its `index` ends recognition."""
+    rows: list[dict[str, Any]] = [{"prompt": q, "outputs": [{"index": 0, "text": a}]} for q, a, _ in TRIPLES]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [a], [None]) for q, a, _ in TRIPLES]
+    rows += [{"prompt": "x", "outputs": 5}, {"prompt": "y", "outputs": [{"text": "z"}]}]
+    assert recognize(tmp_path, rows).certainty == "refused"  # nothing says what `index` is
+
+
 def test_a_few_words_again_and_again_are_no_answers(tmp_path: Path) -> None:
     rows = [{"text": q, "answer": ("accept", "reject")[n % 2]} for n, q in enumerate(QUESTIONS)]
     recognition = recognize(tmp_path, rows)

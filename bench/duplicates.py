@@ -60,7 +60,7 @@ def find_ours(texts: list[str], threshold: float) -> Pairs:
 def find_with_rensa(texts: list[str], threshold: float) -> Pairs:
     from rensa import RMinHash, RMinHashLSH
 
-    index = RMinHashLSH(threshold=threshold, num_perm=128, num_bands=21 if threshold > 0.7 else 32)
+    index = RMinHashLSH(threshold=threshold, num_perm=128, num_bands=16 if threshold > 0.7 else 32)
     found: Pairs = set()
     for at, text in enumerate(texts):
         words = text.split()

@@ -97,20 +97,26 @@ def read_list(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
 
 def _are_turns(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether the objects of a list are the turns of one conversation: each says who speaks."""
-    keys = {key for row in rows for item in row.get(name) or () if isinstance(item, Mapping) for key in item}
+    keys = {key for items in _list_objects(name, rows) for item in items for key in item}
     return any(has_word(key, words.SPEAKERS) for key in keys)
+
+
+def _list_objects(name: str, rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """List the objects in a column of lists, row by row; a few rows may hold something else."""
+    lists = [value for row in rows if isinstance(value := row.get(name), list)]
+    return [[item for item in items if isinstance(item, Mapping)] for items in lists]
 
 
 def _is_place(name: str, key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether a number of the objects of a list is only their place in it."""
     if not has_word(key, {"index", "idx"}):
         return False
-    lists = [[item.get(key) for item in row.get(name) or () if isinstance(item, Mapping)] for row in rows]
-    return all(list(range(start, start + len(places))) == places for places in lists for start in places[:1])
+    lists = [[item.get(key) for item in items] for items in _list_objects(name, rows)]
+    return all(places in (list(range(len(places))), list(range(1, len(places) + 1))) for places in lists)
 
 
 def _read_objects(proposal: Proposal, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    items = [item for row in rows for item in row.get(name) or () if isinstance(item, Mapping)]
+    items = [item for items in _list_objects(name, rows) for item in items]
     inside = profile_columns(items)
     texts = [
         column.name
@@ -218,8 +224,11 @@ def read_single(proposal: Proposal, columns: Mapping[str, Column], rows: Sequenc
     """Read the one answer of a row, or a whole conversation, which ends with it."""
     names = words.ANSWERS - {"text", "message", "messages", "conversation"}
     single = _list_single(columns, names)
-    if not single and any(join_name(name) in words.PROMPTS[:6] for name in columns):
-        single = _list_single(columns, {"text"})  # beside what was asked, as FastChat writes answers
+    asked = any(join_name(name) in words.PROMPTS[:6] for name in columns)
+    if not single and asked and any(has_word(name, words.MODELS) for name in columns):
+        single = _list_single(
+            columns, {"text"}
+        )  # of a model, beside what was asked, as FastChat writes answers
     if not single:
         single = _list_single(columns, names, may_be_references=True)
         proposal.doubts += [f"`{c.name}` is an answer, though it is called as right ones are" for c in single]

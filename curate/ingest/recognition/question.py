@@ -94,19 +94,19 @@ def _quotes_answers(column: Column, answers: Sequence[Column], others: Sequence[
     quoted = whole = 0
     for row in rows:
         text = row.get(column.name)
-        said = [
+        begins = [
             answer.strip()[:_QUOTED]
             for answer in _list_texts(row, [answer.name for answer in answers])
             if len(answer.strip()) >= _QUOTED
         ]
-        if not isinstance(text, str) or not said:
+        if not isinstance(text, str) or not begins:
             continue
         whole += 1
-        if len(said) > 1:
-            quoted += all(answer in text for answer in said)
+        if len(begins) > 1:
+            quoted += all(answer in text for answer in begins)
             continue
         asked = _list_texts(row, [other.name for other in others if other is not column])
-        quoted += f"\n{said[0]}" in text and any(
+        quoted += f"\n{begins[0]}" in text and any(
             question.strip() and question.strip() in text for question in asked
         )
     return quoted > whole / 2

@@ -1,0 +1,202 @@
+"""Kinds of public files that came in with another meaning, or were refused: the same columns with invented texts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.config.ingest import Source
+from curate.config.project import Config
+from curate.data.conversation import get_final_text
+from curate.ingest.recognition import Recognition, recognize_source
+
+TREES = ("oak", "fir", "elm", "yew", "ash", "box", "fig", "bay")
+QUESTIONS = [f"What do you know of the {tree}?" for tree in TREES]
+GOOD = [f"The {tree} is a tree, and it grows slowly in these hills." for tree in TREES]
+BAD = [f"A {tree} is a kind of fish that lives in deep water, I think." for tree in TREES]
+TRIPLES = list(zip(QUESTIONS, GOOD, BAD, strict=True))
+
+
+def recognize(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> Recognition:
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return recognize_file(folder, name)
+
+
+def recognize_file(folder: Path, name: str) -> Recognition:
+    config = Config()
+    object.__setattr__(config, "_folder", folder)
+    return recognize_source(Source(source=name, format="auto"), config)
+
+
+def list_rows(recognition: Recognition) -> list[tuple[str, list[str], list[str | None]]]:
+    """(last turn of the prompt, the answers, their models) of every row."""
+    assert recognition.trial is not None
+    assert recognition.certainty != "refused", recognition.problems
+
+    def last(turns: Any) -> str:
+        return turns if isinstance(turns, str) else get_final_text(turns)
+
+    return [
+        (last(row.prompt), [last(r.answer) for r in row.responses], [r.model for r in row.responses])
+        for row in recognition.trial.rows
+    ]
+
+
+def test_the_id_of_a_row_is_no_id_of_its_responses(tmp_path: Path) -> None:
+    texts = [{"id": f"q{n}", "prompt": q, "responses": [a, b]} for n, (q, a, b) in enumerate(TRIPLES)]
+    objects = [{**row, "responses": [{"model": "m1", "completion": row["responses"][0]}]} for row in texts]
+    assert list_rows(recognize(tmp_path, texts)) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert list_rows(recognize(tmp_path, objects)) == [(q, [a], ["m1"]) for q, a, _ in TRIPLES]
+
+
+def test_one_model_beside_a_list_wrote_all_of_it(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "responses": [a, b], "model": "m1"} for q, a, b in TRIPLES]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [a, b], ["m1", "m1"]) for q, a, b in TRIPLES]
+
+
+def test_a_reference_is_not_the_answer(tmp_path: Path) -> None:
+    rows = [{"model_type": "m1", "context": q, "ref_text": a, "sample": b} for q, a, b in TRIPLES]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [b], ["m1"]) for q, _, b in TRIPLES]
+
+
+def test_turns_are_no_rival_answers(tmp_path: Path) -> None:
+    rows = [
+        {
+            "task_description": q,
+            "conversation": [{"speaker": "User", "text": q}, {"speaker": "Agent", "text": a}],
+        }
+        for q, a, _ in TRIPLES
+    ]
+    assert recognize(tmp_path, rows).certainty == "refused"
+
+
+def test_a_column_of_lists_may_hold_something_else_in_a_few_rows(tmp_path: Path) -> None:
+    """Neither a number in place of the list nor an item without its `index` ends recognition."""
+    rows: list[dict[str, Any]] = [{"prompt": q, "outputs": [{"index": 0, "text": a}]} for q, a, _ in TRIPLES]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [a], [None]) for q, a, _ in TRIPLES]
+    rows += [{"prompt": "x", "outputs": 5}, {"prompt": "y", "outputs": [{"text": "z"}]}]
+    assert recognize(tmp_path, rows).certainty == "refused"  # nothing says what `index` is
+
+
+def test_a_few_words_again_and_again_are_no_answers(tmp_path: Path) -> None:
+    rows = [{"text": q, "answer": ("accept", "reject")[n % 2]} for n, q in enumerate(QUESTIONS)]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert "as a verdict does" in recognition.problems[0]
+
+
+def test_a_third_column_makes_a_pair_a_list(tmp_path: Path) -> None:
+    rows = [{"question": q, "guess 1": a, "guess 2": b, "guess 3": a + b} for q, a, b in TRIPLES]
+    assert [answers for _, answers, _ in list_rows(recognize(tmp_path, rows))] == [
+        [a, b, a + b] for _, a, b in TRIPLES
+    ]
+
+
+def test_what_a_judge_was_asked_is_not_the_question(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"Which is better?\n{q}\nA:\n{a}\nB:\n{b}", "input": q, "output_A": a, "output_B": b}
+        for q, a, b in TRIPLES
+    ]
+    single = [
+        {"prompt": f"Rate this.\n{q}\nAnswer:\n{a}", "input": q, "output": a, "generator": "m"}
+        for q, a, _ in TRIPLES
+    ]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert list_rows(recognize(tmp_path, single)) == [(q, [a], ["m"]) for q, a, _ in TRIPLES]
+
+
+def test_a_placeholder_is_no_prompt(tmp_path: Path) -> None:
+    rows = [{"prompt": "N/A", "input": q, "output_1": a, "output_2": b} for q, a, b in TRIPLES]
+    assert [question for question, _, _ in list_rows(recognize(tmp_path, rows))] == QUESTIONS
+
+
+@pytest.mark.parametrize("words", [("1_full_compliance", "2_full_refusal"), ("level/one", "level/two")])
+def test_verdicts_of_one_word_are_seen(words: tuple[str, str], tmp_path: Path) -> None:
+    rows = [
+        {"prompt": q, "completion": a, "final_label": words[n % 2]} for n, (q, a, _) in enumerate(TRIPLES)
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert "`final_label`" in recognition.problems[0]
+
+
+def test_a_file_without_one_answer_is_refused(tmp_path: Path) -> None:
+    rows = [{"instruction": q, "input": "", "output": ""} for q in QUESTIONS]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert "every answer is empty" in recognition.problems[0]
+
+
+def test_answers_that_begin_no_conversation_have_their_prompt_elsewhere(tmp_path: Path) -> None:
+    rows = [
+        {
+            "context": [{"from": "user", "content": q}],
+            "chosen": [{"from": "assistant", "content": a}],
+            "rejected": [{"from": "assistant", "content": b}],
+        }
+        for q, a, b in TRIPLES
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert recognition.trial is not None
+    assert {verdict.winner for row in recognition.trial.rows for verdict in row.verdicts} == {"a"}
+
+
+def test_a_whole_conversation_ends_with_the_answer(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}
+        for q, a, _ in TRIPLES
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert list_rows(recognition) == [(q, [a], [None]) for q, a, _ in TRIPLES]
+    assert any("the last answer in `messages`" in doubt for doubt in recognition.doubts)
+
+
+def test_text_beside_a_prompt_is_the_answer(tmp_path: Path) -> None:
+    rows = [
+        {"question_id": f"q{n}", "prompt": q, "text": a, "answer_id": f"a{n}", "model_id": "m1"}
+        for n, (q, a, _) in enumerate(TRIPLES)
+    ]
+    assert list_rows(recognize(tmp_path, rows)) == [(q, [a], ["m1"]) for q, a, _ in TRIPLES]
+
+
+def test_results_of_mechanical_turk_come_in_as_they_are_downloaded(tmp_path: Path) -> None:
+    """Rows end before the columns to be filled in, and bookkeeping such as `Reward` is no verdict."""
+    header = (
+        "HITId,Reward,WorkerId,AssignmentStatus,Input.prompt,Input.a,Input.b,Answer.choice,Approve,Reject"
+    )
+    lines = [
+        f'h{n},$0.10,W{n % 3},Approved,{q},"{a}","{b}",{"ab"[n % 2]}' for n, (q, a, b) in enumerate(TRIPLES)
+    ]
+    (tmp_path / "batch.csv").write_text("\n".join([header, *lines]) + "\n")
+    recognition = recognize_file(tmp_path, "batch.csv")
+    assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert recognition.trial is not None
+    verdicts = [verdict for row in recognition.trial.rows for verdict in row.verdicts]
+    assert [verdict.winner for verdict in verdicts] == ["a", "b"] * 4
+    assert {verdict.kind for verdict in verdicts} == {"human"}
+    assert {verdict.annotator for verdict in verdicts} == {"W0", "W1", "W2"}
+
+
+def test_boxes_that_were_ticked_are_no_answers(tmp_path: Path) -> None:
+    rows = [{"query": q, "option_1": n % 2 == 0, "option_2": n % 2 == 1} for n, q in enumerate(QUESTIONS)]
+    assert recognize(tmp_path, rows).certainty == "refused"
+
+
+def test_a_column_that_is_called_as_another_is_not_lost(tmp_path: Path) -> None:
+    lines = [f'{q},"{a}","{b}"' for q, a, b in TRIPLES]
+    (tmp_path / "twice.csv").write_text("\n".join(["prompt,response,response", *lines]) + "\n")
+    recognition = recognize_file(tmp_path, "twice.csv")
+    assert recognition.sample.columns == ("prompt", "response", "response.1")
+    assert recognition.certainty == "refused" or [a for _, a, _ in list_rows(recognition)] == [
+        [a, b] for _, a, b in TRIPLES
+    ]
+
+
+def test_a_document_of_several_lines_says_how_to_convert_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"q1": {"prompt": "a", "response": "b"}}, indent=1))
+    with pytest.raises(Exception, match=r"jq -c '\.\[\]'"):
+        recognize_file(tmp_path, "rows.json")

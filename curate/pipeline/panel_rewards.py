@@ -74,8 +74,8 @@ def read_weights(config: Config, panel: Panel) -> dict[str, float]:
         weights[name] = float(ability)
     if not any(weights.values()):
         raise CurateError(
-            "All judges of the panel have learnt the weight 0, so every reward would be 0.5: get more verdicts, also of "
-            "people, and run `curate aggregate` again."
+            "All judges of the panel have learnt the weight 0, so every reward would be 0.5: get more verdicts, "
+            "also of people, and run `curate aggregate` again."
         )
     return weights
 

@@ -1,14 +1,14 @@
 """A small model that truly sees, trained from nothing: the reward path with pictures, end to end, with known answers.
 
-    python bench/seeing_model.py                      # half an hour of one processor core
+    python bench/seeing_model.py                      # ten minutes of one processor core
     python bench/seeing_model.py --keep /tmp/seeing   # leave backbone, data and reward models there
 
-Scenes and captions are those of tests/scenes.py, the backbone is that of tests/seeing_model.py (a LLaVA of 0.6 M
-weights, 48 × 48 pixels). It is taught what is in pictures; then `curate train` makes a reward model of it on rankings
-of N captions (one right), and the same of a language model that reads the captions alone. Measured on scenes that
-nobody trained on, and on such with combinations of colour and shape that no training picture or caption had; then with
-each picture replaced by a blank one. It sees these scenes and no others: what is shown is that images go from a file
-to a reward without loss, not that anything is good.
+Scenes and captions are those of tests/scenes.py, the backbone is that of tests/seeing_model.py (a LLaVA of 0.8 M
+weights, 48 × 48 pixels). tests/seeing_lessons.py teaches it what is in pictures; then `curate train` makes a reward
+model of it on rankings of N captions (one right), and the same of a language model that reads the captions alone.
+Measured on scenes of which nothing was trained on, and on such with combinations of colour and shape that no training
+picture or caption had; then with each picture replaced by a blank one. It sees these scenes and no others: what is
+shown is that images go from a file to a reward without loss, not that anything is good.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small seeing model, and measure it.")
     parser.add_argument("--steps", type=int, default=3000, help="steps in which the backbone is taught")
     parser.add_argument(
-        "--prompts", type=int, default=4000, help="rankings that the reward model learns from"
+        "--prompts", type=int, default=2000, help="rankings that the reward model learns from"
     )
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--n", type=int, default=4, choices=[2, 3, 4], help="captions of a prompt")

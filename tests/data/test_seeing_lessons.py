@@ -62,9 +62,7 @@ def test_the_answers_are_true_of_the_scene_and_words_alone_do_not_tell() -> None
                 verdicts.setdefault(stated[-1], Counter())[words[behind]] += 1
                 stated, right = [], []
                 continue
-            is_given = (
-                not stated or answer == UNLEARNT
-            )  # before the first word: the verdict on the last statement
+            is_given = not stated or answer == UNLEARNT  # before the first word is the last verdict
             right.append(word if is_given else words[answer])
             stated.append(word)
     for counts in verdicts.values():

@@ -48,7 +48,7 @@ def _announce_compilation() -> None:
     """Have one line written when numba begins to compile: a newcomer's first labels wait for it."""
     from numba.core import event
 
-    class Announcement(event.Listener):
+    class Announcement(event.Listener):  # type: ignore[misc]  # numba has no types
         is_made = False
 
         def on_start(self, event: object) -> None:

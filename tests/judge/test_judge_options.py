@@ -40,7 +40,7 @@ GOOD = '{engines: {m: {kind: "./scripted.py:Scripted"}}, judge: {judges: [{name:
             "kind: pairwise, engine: m, tie_band: 0.7",
             r"`judge\.judges\[0\]\.tie_band` is 0\.7: .*less than 0\.5",
         ),
-        ("kind: rule, rule: lenght", r"`judge\.judges\[0\]\.rule` is 'lenght': .*`length`"),
+        ("kind: rule, rule: lenght", r"`judge\.judges\[0\]\.rule` is 'lenght', .*did you mean `length`\?"),
         ("kind: reward-model", r"name either a `model` or an `engine`"),
         (
             "kind: reward-model, engine: m",

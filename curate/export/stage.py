@@ -32,6 +32,7 @@ from curate.export.shards import WrittenPart, cut_row_groups, describe_file, wri
 from curate.export.slices import stream_slices
 from curate.export.splits import select_splits
 from curate.export.terms import add_terms, apply_licenses, read_terms
+from curate.lake.data_folder import is_local
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
@@ -117,6 +118,7 @@ def write_export(
     if entry.licenses is None and config.licenses is not None:
         entry = entry.model_copy(update={"licenses": config.licenses})
     target = config.resolve(entry.path)
+    _refuse_lake_folder(lake, target)
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
@@ -185,6 +187,15 @@ def read_serious_doubts(reader: Lake) -> list[str]:
     """Read what the aggregation says of labels that may be worse than chance, one sentence each."""
     doubts = [str(sentence) for (sentence,) in reader.rows(read_query("doubts"))]
     return [sentence for sentence in doubts if "worse than chance" in sentence]
+
+
+def _refuse_lake_folder(lake: Lake, target: Path) -> None:
+    """Raise CurateError where an export would lie among the data files of the lake."""
+    data = lake.location.data
+    if is_local(data) and target.is_relative_to(Path(data).resolve()):
+        raise CurateError(
+            f"The export {target} would lie in the folder of the lake's own data: give it another `path`."
+        )
 
 
 def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:

@@ -250,6 +250,15 @@ def test_a_damaged_export_is_made_again(labelled_lake: Lake, tmp_path: Path) -> 
     assert len(rows_of(tmp_path / "out")) == 72
 
 
+def test_no_export_goes_among_the_files_of_the_lake(labelled_lake: Lake) -> None:
+    data = Path(labelled_lake.location.data)
+    before = files_of(data)
+    for path in (data, data / "main" / "pairs"):
+        with pytest.raises(CurateError, match="would lie in the folder of the lake's own data"):
+            write_export(labelled_lake, CONFIG, ExportEntry(path=str(path)))
+    assert files_of(data) == before
+
+
 def test_no_entries_is_nothing_to_do(labelled_lake: Lake) -> None:
     summary = write_exports(labelled_lake, CONFIG)
     assert (summary.skipped, summary.note) == (True, "no exports")

@@ -200,3 +200,12 @@ def test_a_document_of_several_lines_says_how_to_convert_it(tmp_path: Path) -> N
     (tmp_path / "rows.json").write_text(json.dumps({"q1": {"prompt": "a", "response": "b"}}, indent=1))
     with pytest.raises(Exception, match=r"jq -c '\.\[\]'"):
         recognize_file(tmp_path, "rows.json")
+
+
+def test_a_row_of_very_many_keys_is_refused_at_once(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": QUESTIONS[0], "chosen": GOOD[0], "rejected": BAD[0]} | {f"k{n}": n for n in range(20_000)}
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert recognition.problems[0].startswith("it has 20,003 columns, and only files of up to 2,000")

@@ -25,7 +25,7 @@ from curate.ingest.decoders import make_judgments_decoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.recognition.content import profile_columns
-from curate.ingest.recognition.proposal import Proposal
+from curate.ingest.recognition.proposal import Proposal, list_names
 from curate.ingest.recognition.propose import propose_mapping
 from curate.ingest.recognition.sample import Sample, read_sample
 from curate.ingest.recognition.trial import Trial, list_doubts, try_source
@@ -44,6 +44,8 @@ _STATEMENTS: dict[Statement, tuple[type[BaseModel], set[str]]] = {
 """Native rows about responses that are in the lake, with the columns that tell them apart."""
 
 _ANSWER_KEY = re.compile(r"(answer|response|completion|output)_?[\w]{0,2}_?id$", re.IGNORECASE)
+_MOST_COLUMNS = 2_000  # each is looked at several times
+_MOST_LISTED = 40
 _FEWEST = 0.5  # share of the rows that a mapping must read to be proposed
 
 
@@ -91,6 +93,12 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
         return Recognition(item, None, "refused", sample, problems=(problem,))
     if source.fields is not None or source.format != "auto":
         return _try_stated_source(source, sample, config)
+    if len(sample.columns) > _MOST_COLUMNS:
+        problem = (
+            f"it has {len(sample.columns):,} columns, and only files of up to {_MOST_COLUMNS:,} are recognised: write "
+            "`fields` (see docs/formats.md)"
+        )
+        return Recognition(item, None, "refused", sample, problems=(problem,))
     if (inside := _find_rows_inside(sample)) is not None:
         return Recognition(item, None, "refused", sample, problems=(inside,))
     native = _recognize_native(source, sample, config)
@@ -109,7 +117,8 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         last = named or proposed
         if last is not None:
             return last
-        listed = ", ".join(f"`{name}`" for name in sample.columns)
+        names = sample.columns
+        listed = list_names(names[:_MOST_LISTED]) + (" …" if len(names) > _MOST_LISTED else "")
         problem = (
             f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 TABLE = Path(__file__).parent / "times.tsv"
-QUICK_SECONDS = 0.2  # of processor time; together they are a tenth of those below SLOW_SECONDS
-SLOW_SECONDS = 0.8  # from here on a function is marked `slow`, and left out by `make check`
+QUICK_SECONDS = 0.2  # of processor time; together they take little
+SLOW_SECONDS = 0.5  # from here on a function is marked `slow`, and left out by `make check`
 
 
 class Seconds(NamedTuple):

@@ -58,13 +58,13 @@ def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(lake_w
     probability = waiting.filter(strategy="random")["probability"].unique().to_list()
     assert probability == [6 / 72]
     assert waiting.filter(strategy="expected-value")["probability"].null_count() == 24
-    assert "10% wrong with confidence 90%" in summary.note
+    assert "10% wrong, with confidence 90%" in summary.note
 
 
 def test_the_forecast_is_at_the_level_that_aggregation_is_asked_to_guarantee(lake_with_labels: Lake) -> None:
     strict = {"guarantee": {"alpha": 0.05, "delta": 0.2}}
     asked = Config.model_validate({"aggregate": strict})
-    assert "5% wrong with confidence 80%" in plan_questions(lake_with_labels, asked, budget=30).note
+    assert "5% wrong, with confidence 80%" in plan_questions(lake_with_labels, asked, budget=30).note
     nothing = Config.model_validate({"aggregate": {"guarantee": None}})
     assert "wrong with confidence" not in plan_questions(lake_with_labels, nothing, budget=40).note
 

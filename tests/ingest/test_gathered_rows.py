@@ -126,8 +126,8 @@ def test_two_files_of_one_name_are_two_annotators(tmp_path: Path) -> None:
 
 def test_people_in_meta_are_known_by_pseudonyms(tmp_path: Path) -> None:
     row = {
-        "prompt": "Name a tree.", "chosen": "An oak.", "rejected": "A cod.", "annotator_name": "Ada",
-        "annotator": "Ada Lovelace", "contact": "Ada@lovelace.org", "worker_id": "W17", "topic": "Old Trees",
+        "prompt": "Name a tree.", "chosen": "An oak.", "rejected": "A cod.", "annotator_name": "Zora Neale",
+        "annotator": "Zora Lovelace", "contact": "Zora@lovelace.org", "worker_id": "W17", "topic": "Old Trees",
         "more": {"reviewer": "Grace Hopper", "seconds": 7, "mails": ["grace@hopper.org"]},
     }  # fmt: skip
     (tmp_path / "votes.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
@@ -137,7 +137,7 @@ def test_people_in_meta_are_known_by_pseudonyms(tmp_path: Path) -> None:
     call(tmp_path, "ingest")
     ((meta, raw),) = query(tmp_path, "SELECT meta, raw FROM prompts JOIN judgments USING (prompt_id)")
     for text in (meta, raw):
-        assert not any(name in text.lower() for name in ("ada", "lovelace", "grace", "hopper"))
+        assert not any(name in text.lower() for name in ("zora", "lovelace", "grace", "hopper"))
         assert all(kept in text for kept in ("W17", "Old Trees", "seconds", "person-"))
 
 

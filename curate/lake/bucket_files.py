@@ -16,7 +16,7 @@ from typing import Any
 
 from curate.lake.bucket import open_file_system, strip_scheme
 from curate.lake.checksums import Checksum
-from curate.lake.data_folder import DataFile
+from curate.lake.data_folder import DataFile, is_local
 from curate.lake.trash import PENDING
 
 _BLOCK = 1 << 20
@@ -148,13 +148,16 @@ def list_objects(data: str) -> list[str]:
     return sorted(info.path.removeprefix(f"{root}/") for info in infos if info.type == fs.FileType.File)
 
 
-def delete_object(path: str) -> None:
-    """Delete an object.
+def delete_data_file(path: str) -> None:
+    """Delete a data file, in a folder (where it may have gone already) or in a bucket.
 
     Raises:
-        OSError: The server does not let it be deleted.
+        OSError: The disk or the server does not let it be deleted.
     """
-    open_file_system().delete_file(strip_scheme(path))
+    if is_local(path):
+        Path(path).unlink(missing_ok=True)
+    else:
+        open_file_system().delete_file(strip_scheme(path))
 
 
 def has_pending_files(data: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.core.errors import CurateError
-from curate.lake.bucket_files import delete_object, settle_bucket
+from curate.lake.bucket_files import delete_data_file, settle_bucket
 from curate.lake.catalog_file import vacuum_catalog
 from curate.lake.checksums import METADATA
 from curate.lake.data_folder import is_local
@@ -63,8 +63,7 @@ def verify_erasure(lake: Lake, traces: Traces) -> int:
     Raises:
         CurateError: A trace is there; the error names the place.
     """
-    kept = [str(path) for folder in (PENDING, TRASH) for path in lake.files.list_kept(folder).values()]
-    files = [*lake.files.list_stored_files(), *kept]
+    files = lake.files.list_stored_files()
     for file in files:
         if number := count_in_file(lake, file, traces):
             raise CurateError(
@@ -115,9 +114,6 @@ def _delete_orphans(lake: Lake, traces: Traces) -> int:
     for file in lake.files.find_unnamed_files():
         ours = OUR_NAMES.fullmatch(file.rpartition("/")[2])
         if ours and count_in_file(lake, file, traces):
-            if is_local(file):
-                Path(file).unlink(missing_ok=True)
-            else:
-                delete_object(file)
+            delete_data_file(file)
             number += 1
     return number

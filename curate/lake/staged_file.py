@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from curate.core.durable import sync_files
 from curate.lake.bucket import open_file_system, strip_scheme
+from curate.lake.bucket_files import delete_data_file
 from curate.lake.checksums import Checksum, compute_checksum
 from curate.lake.data_folder import is_local
 from curate.lake.scrub import scrub_rows
@@ -36,10 +37,7 @@ class StagedFile:
     checksum: Checksum
 
     def discard(self) -> None:
-        if is_local(self.path):
-            Path(self.path).unlink(missing_ok=True)
-        else:
-            open_file_system().delete_file(strip_scheme(self.path))
+        delete_data_file(self.path)
 
 
 def write_staged_file(table: str, rows: pa.Table, data: str) -> StagedFile:

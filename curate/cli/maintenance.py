@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> Compaction:
     """Merge small files of the lake into larger ones."""
-    from curate.lake.maintenance import compact_lake
+    from curate.lake.compaction import compact_lake
 
     with open_lake(load_config(config), create=False) as lake:
         before, after = compact_lake(lake)

@@ -13,7 +13,7 @@ import duckdb
 from curate.core.errors import CurateError
 from curate.core.sql_text import quote_text
 from curate.lake.bucket import create_secret, refuse_other_schemes
-from curate.lake.data_folder import has_files, hide_password, is_local
+from curate.lake.data_folder import METADATA, has_files, hide_password, is_local
 from curate.lake.extensions import connect_duckdb
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
@@ -89,7 +89,7 @@ def attach_store(connection: duckdb.DuckDBPyConnection, location: Location, snap
     connection.execute("DETACH lake")
     # DuckLake's own tables keep the name by which `curate.lake.data_folder` knows them.
     options = _list_options(location, read_only=True, snapshot=snapshot)
-    options.append("METADATA_CATALOG '__ducklake_metadata_lake'")
+    options.append(f"METADATA_CATALOG '{METADATA}'")
     _execute_attach(connection, location, options, "the lake", name="store")
 
 

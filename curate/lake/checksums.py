@@ -17,9 +17,9 @@ import duckdb
 import pyarrow as pa
 
 from curate.core.durable import name_file_in_errors
+from curate.lake.data_folder import METADATA
 from curate.lake.execute import execute
 
-METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 _TABLE = f"{METADATA}.curate_checksums"
 
 

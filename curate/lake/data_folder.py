@@ -20,7 +20,7 @@ from curate.lake.execute import execute
 
 CLAIMS = "curate-catalog-*.json"
 _FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
-_METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
+METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Claim:
 
 def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -> Claim:
     """Read the claim that the attached lake has, from its catalog."""
-    query = f"SELECT schema_uuid::VARCHAR FROM {_METADATA}.ducklake_schema WHERE schema_id = 0"
+    query = f"SELECT schema_uuid::VARCHAR FROM {METADATA}.ducklake_schema WHERE schema_id = 0"
     return Claim(lake=_fetch_value(connection, query), catalog=_locate_catalog(connection, catalog, data))
 
 
@@ -127,7 +127,7 @@ def list_data_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[Da
         table: (name, f"{schema_path}{table_path}")
         for table, name, schema_path, table_path in connection.execute(
             "SELECT table_id, table_name, coalesce(schemas.path, ''), coalesce(tables.path, '') "
-            f"FROM {_METADATA}.ducklake_table AS tables JOIN {_METADATA}.ducklake_schema AS schemas "
+            f"FROM {METADATA}.ducklake_table AS tables JOIN {METADATA}.ducklake_schema AS schemas "
             "USING (schema_id)"
         ).fetchall()
     }
@@ -135,7 +135,7 @@ def list_data_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[Da
     for kind, count in (("data", "record_count"), ("delete", "delete_count")):
         rows = connection.execute(
             f"SELECT table_id, path, path_is_relative, {count}, file_size_bytes, end_snapshot IS NULL "
-            f"FROM {_METADATA}.ducklake_{kind}_file"
+            f"FROM {METADATA}.ducklake_{kind}_file"
         ).fetchall()
         for table, path, is_relative, number, size, current in rows:
             name, folder = folders.get(table, (f"table {table}", ""))
@@ -146,13 +146,13 @@ def list_data_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[Da
 
 def list_scheduled(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """List the names of the files that `curate gc` will delete."""
-    query = f"SELECT path FROM {_METADATA}.ducklake_files_scheduled_for_deletion"
+    query = f"SELECT path FROM {METADATA}.ducklake_files_scheduled_for_deletion"
     return {Path(path).name for (path,) in connection.execute(query).fetchall()}
 
 
 def forget_scheduled_files(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
     """Take files, by name, from the list of those that are to be deleted."""
-    table = f"{_METADATA}.ducklake_files_scheduled_for_deletion"
+    table = f"{METADATA}.ducklake_files_scheduled_for_deletion"
     rows = connection.execute(f"SELECT data_file_id, path FROM {table}").fetchall()
     gone = [number for number, path in rows if Path(path).name in names]
     if gone:
@@ -161,7 +161,7 @@ def forget_scheduled_files(connection: duckdb.DuckDBPyConnection, names: set[str
 
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
     """Count the data files that the attached catalog lists, wherever they are."""
-    return int(_fetch_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))
+    return int(_fetch_value(connection, f"SELECT count(*) FROM {METADATA}.ducklake_data_file"))
 
 
 def has_files(connection: duckdb.DuckDBPyConnection, data: str) -> bool:
@@ -182,7 +182,7 @@ def _locate_catalog(connection: duckdb.DuckDBPyConnection, catalog: str, data: s
             "FROM pg_database WHERE datname = current_database()"
         )
         return "postgresql " + _fetch_value(
-            connection, f"SELECT * FROM postgres_query('{_METADATA}', '{inside}')"
+            connection, f"SELECT * FROM postgres_query('{METADATA}', '{inside}')"
         )
     path = Path(catalog).resolve()
     return os.path.relpath(path, Path(data).resolve()) if is_local(data) else str(path)

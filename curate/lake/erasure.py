@@ -11,8 +11,8 @@ from pathlib import Path
 from curate.core.errors import CurateError
 from curate.lake.bucket_files import delete_data_file, settle_bucket
 from curate.lake.catalog_file import vacuum_catalog
-from curate.lake.checksums import METADATA
-from curate.lake.data_folder import is_local
+from curate.lake.compaction import rewrite_files
+from curate.lake.data_folder import METADATA, is_local
 from curate.lake.lake import Lake
 from curate.lake.maintenance import OUR_NAMES, forget_snapshots, refuse_shared_folder
 from curate.lake.statistics import shrink_statistics
@@ -42,8 +42,7 @@ def erase_history(lake: Lake, traces: Traces) -> Erasure:
     """
     with lake.lock():
         refuse_shared_folder(lake)
-    lake.call("ducklake_flush_inlined_data('lake')")
-    lake.call("ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+    rewrite_files(lake, ", delete_threshold => 0")
     with lake.lock():
         snapshots = _list_snapshots(lake, traces.of_ids)
         files = forget_snapshots(lake, snapshots, dry_run=False)

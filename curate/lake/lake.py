@@ -27,11 +27,9 @@ from curate.lake.bucket_files import (
 )
 from curate.lake.catalog_file import read_change_mark, remove_seal, write_seal
 from curate.lake.catalog_lock import CatalogLock
-from curate.lake.checksums import (
-    METADATA,
-    record_checksums,
-)
+from curate.lake.checksums import record_checksums
 from curate.lake.data_folder import (
+    METADATA,
     hide_password,
     is_local,
 )

@@ -1,4 +1,4 @@
-"""House-keeping of the lake: merging small files, forgetting old snapshots, removing dead files.
+"""Garbage of the lake: forgetting old snapshots, removing dead files.
 
 A file is dead when DuckLake has scheduled it for deletion: the catalog listed it, and no snapshot needs it any more.
 In a local folder it goes to the trash (`curate.lake.trash`) first, and is deleted after a time of grace. What the
@@ -50,19 +50,6 @@ class GarbageCollection:
     emptied: int = 0
     trash: int = 0
     trash_bytes: int = 0
-
-
-def compact_lake(lake: Lake) -> tuple[int, int]:
-    """Write inlined rows to Parquet and merge small files; returns the data files before and after.
-
-    Contents and history stay as they are: old files remain until `collect` forgets the snapshots that use them.
-    """
-    count = "SELECT coalesce(sum(file_count), 0) FROM lake.table_info()"
-    before = int(lake.value(count))
-    lake.call("ducklake_flush_inlined_data('lake')")
-    lake.call("ducklake_rewrite_data_files('lake')")
-    lake.call("ducklake_merge_adjacent_files('lake')")
-    return before, int(lake.value(count))
 
 
 def collect_garbage(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from curate.lake.checksums import METADATA
+from curate.lake.compaction import list_inlined
+from curate.lake.data_folder import METADATA
 from curate.lake.lake import Lake
 
 # What the files that are listed for any snapshot say; tables with rows in the catalog itself are left as they are.
@@ -21,9 +22,7 @@ HAVING low IS DISTINCT FROM stats.min_value OR high IS DISTINCT FROM stats.max_v
 
 def shrink_statistics(lake: Lake) -> int:
     """Compute the bounds of columns of text anew from those of the files; returns the columns. Hold the lake's lock."""
-    inlined = lake.rows(f"SELECT table_id, table_name FROM {METADATA}.ducklake_inlined_data_tables")
-    filled = [table for table, name in inlined if lake.value(f'SELECT count(*) FROM {METADATA}."{name}"')]
-    changed = lake.rows(_BOUNDS, [filled])
+    changed = lake.rows(_BOUNDS, [list(list_inlined(lake).values())])
     for table, column, low, high in changed:
         lake.rows(
             f"UPDATE {METADATA}.ducklake_table_column_stats SET min_value = ?, max_value = ? "

@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.types as pat
 
-from curate.lake.checksums import METADATA
+from curate.lake.compaction import list_inlined
+from curate.lake.data_folder import METADATA
 from curate.lake.forgotten import digest_name
 from curate.lake.lake import Lake
 
@@ -135,7 +136,6 @@ def count_in_catalog(lake: Lake, traces: Traces) -> int:
             f"FROM {METADATA}.{table}"
         )
         number += traces.count(bounds)
-    inlined = lake.rows(f"SELECT table_name FROM {METADATA}.ducklake_inlined_data_tables")
-    for (table,) in inlined:
+    for table in list_inlined(lake):
         number += traces.count(lake.arrow(f'SELECT * FROM {METADATA}."{table}"'))
     return number

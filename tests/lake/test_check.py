@@ -16,8 +16,8 @@ from curate.config.project import load_config
 from curate.ingest import ingest_sources
 from curate.lake.catalog_file import name_seal
 from curate.lake.check.run import check_lake
+from curate.lake.compaction import compact_lake
 from curate.lake.lake import Lake, Location
-from curate.lake.maintenance import compact_lake
 from tests.cli.in_process import run_command
 
 FLIPS = int(os.environ.get("CURATE_FLIPS", "40"))

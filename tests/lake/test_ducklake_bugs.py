@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 
 from curate.lake.check.run import check_lake
+from curate.lake.compaction import compact_lake
 from curate.lake.lake import Lake
-from curate.lake.maintenance import compact_lake
 
 FEW = range(50, 55)  # DuckLake keeps the deletion of so few rows in the catalog
 MANY = range(50, 80)  # and of so many in a file

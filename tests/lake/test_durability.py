@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.lake.compaction import compact_lake
 from curate.lake.lake import Lake, Location
-from curate.lake.maintenance import compact_lake
 from tests.conftest import make_prompt, make_response, table
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from curate.lake.compaction import compact_lake
 from curate.lake.lake import Lake
-from curate.lake.maintenance import collect_garbage, compact_lake
+from curate.lake.maintenance import collect_garbage
 from curate.lake.runs import StageRun
 
 

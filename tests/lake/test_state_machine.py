@@ -29,8 +29,9 @@ from hypothesis.stateful import (
 )
 
 from curate.lake.check.run import check_lake
+from curate.lake.compaction import compact_lake
 from curate.lake.lake import Lake, Location
-from curate.lake.maintenance import collect_garbage, compact_lake
+from curate.lake.maintenance import collect_garbage
 
 OPERATIONS = int(os.environ.get("CURATE_OPERATIONS", "60"))
 STEPS = 30  # of one lake

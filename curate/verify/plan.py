@@ -18,14 +18,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
-from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
@@ -333,8 +331,3 @@ def _describe_plan(states: QuestionStates, selection: Selection, forecast: Accep
     planned = f"{selection.questions:,} questions planned ({counts})" if counts else "nothing more to plan"
     waiting = f"{planned}; {states.waiting + selection.questions:,} wait for an answer"
     return waiting if forecast is None else f"{waiting}. {str(forecast).capitalize()}."
-
-
-def read_waiting(lake: Lake) -> pl.DataFrame:
-    """Read the questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
-    return lake.frame(read_query("verify_waiting"))

@@ -7,14 +7,13 @@ let pass is looked for afterwards, so that both ways agree on every line (`tests
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from curate.ingest.columns import Columns, assemble_columns, wrap_in_messages
+from curate.ingest.line_blocks import LineBlock
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -28,7 +27,7 @@ _SCHEMA = pa.schema(
 _PARSE = pj.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
 
 
-def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> Columns | None:
+def read_columns(lines: LineBlock, *, source: str, split: str | None) -> Columns | None:
     """Read lines that are all sound and plain as columns; None where one is not."""
     from curate.ingest.hashing import Strings, hash_prompts, hash_responses, rows_with_equal_keys
 
@@ -73,20 +72,29 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
     )
 
 
-def _parse_lines(lines: Sequence[bytes]) -> pa.Table | None:
+def _parse_lines(lines: LineBlock) -> pa.Table | None:
     """Parse the lines as a table, where each is exactly one object with the right types and valid UTF-8."""
-    content = b"\n".join(lines)
     # An object could go over two lines and two stand on one. After a line that ends with } and before one that
     # begins with {, JSON can only be between two objects; together with the number of rows this excludes both.
-    if not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+    if not _are_in_braces(lines):
         return None
-    options = pj.ReadOptions(use_threads=False, block_size=len(content) + 1)
+    content = pa.py_buffer(lines.view())
+    options = pj.ReadOptions(use_threads=False, block_size=content.size + 1)
     try:
         table = pj.read_json(pa.BufferReader(content), options, _PARSE)
         table.validate(full=True)  # Arrow's reader does not look at the encoding
     except pa.ArrowInvalid:
         return None
     return table if table.num_rows == len(lines) else None
+
+
+def _are_in_braces(lines: LineBlock) -> bool:
+    """Tell whether every line begins with { and ends with }, or } and white space."""
+    content = np.frombuffer(lines.content, np.uint8)
+    if (content[lines.starts] != ord("{")).any():
+        return False
+    doubtful = np.flatnonzero(content[lines.ends - 1] != ord("}"))
+    return all(lines.cut(i, i + 1).rows[0].rstrip().endswith(b"}") for i in doubtful.tolist())
 
 
 def _has_nul(strings: pa.Array) -> bool:

@@ -16,7 +16,9 @@ from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import ReadRow
 from curate.ingest.join import Partner, join_rows
+from curate.ingest.line_blocks import LineBlock
 from curate.ingest.parquet_rows import read_parquet_rows
+from curate.ingest.rejection import Rejection
 from curate.ingest.schema import list_text_columns, make_column_check
 from curate.ingest.shapes import Shape, identify_shape, locate_shape, open_shape
 from curate.ingest.tables import ColumnCheck
@@ -46,6 +48,8 @@ class Input:
     total: int | None = None
     columns: Callable[[], frozenset[str] | None] = field(default=lambda: None, repr=False)
     """Names of all columns, nested ones too, where they can be known without reading the rows."""
+    blocks: Callable[[], Iterator[LineBlock | Rejection]] | None = field(default=None, repr=False)
+    """The same rows as `read` gives, as many lines at once, where a file has lines of JSON."""
 
     @property
     def fingerprint(self) -> str:
@@ -66,7 +70,7 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
     inputs = _locate_own_inputs(source, config)
     if source.format != "auto" and (shape := open_shape(source.format)).gathers:
         inputs = [
-            replace(item, read=partial(_gather, shape, item), total=None, columns=lambda: None)
+            replace(item, read=partial(_gather, shape, item), total=None, columns=lambda: None, blocks=None)
             for item in inputs
         ]
     return _join_partners(inputs, source, config) if source.join else inputs
@@ -123,6 +127,7 @@ def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> l
             identity={**item.identity, "join": identities},
             read=partial(_read_joined, item, partners),
             columns=lambda: None,
+            blocks=None,
         )
         for item in inputs
     ]
@@ -143,10 +148,12 @@ def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck |
     rows: Callable[[], Iterator[tuple[int, ReadRow]]]
     limit, total = source.max_line_mib << 20, None
     columns: Callable[[], frozenset[str] | None] = lambda: None  # noqa: E731
+    blocks: Callable[[], Iterator[LineBlock | Rejection]] | None = None
     suffixes = _get_suffixes(path)
     match suffixes:
         case [".jsonl" | ".ndjson", *_]:
             rows = lambda: lines.read_json_lines(path, limit=limit)  # noqa: E731
+            blocks = lambda: lines.read_json_blocks(path, limit=limit)  # noqa: E731
         case [".json", *_]:
             rows = lambda: arrays.read_json_rows(path, limit=limit)  # noqa: E731
         case [".csv" | ".tsv", *_]:
@@ -171,6 +178,7 @@ def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck |
         read=rows,
         total=total,
         columns=columns,
+        blocks=blocks,
     )
 
 

@@ -1,25 +1,33 @@
-"""Lines of a text file, plain or compressed, as a stream that never holds more than one line."""
+"""Lines of a text file, plain or compressed, as a stream that holds few megabytes, or one line that is longer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
+import numpy as np
 
 from curate.core.errors import CurateError
 from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
+from curate.ingest.line_blocks import LineBlock, split_lines
 from curate.ingest.rejection import Rejection, shorten_raw
 
-_BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
-    """Yield (1-based number, line) of every line that is not blank.
+    """Yield (1-based number, line) of every line that is not blank; see `read_line_blocks`."""
+    for item in read_line_blocks(path, limit=limit):
+        yield from _list_lines(item)
+
+
+def read_line_blocks(path: Path, *, limit: int) -> Iterator[LineBlock | Rejection]:
+    """Yield the lines that are not blank, many at a time, and a rejection for each that is too long.
 
     Args:
         path: File, plain or compressed.
@@ -31,53 +39,77 @@ def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejecti
     number = 0
     try:
         with open_bytes(path) as stream:
-            for number, line in enumerate(_split_lines(stream, limit), 1):
-                if number == 1:
-                    line = _strip_mark(line, path)
-                if len(line) > limit:
-                    yield number, reject_long_line(number, line, limit)
-                elif line and not line.isspace():
-                    yield number, line
+            for block in split_lines(stream, limit=limit):
+                if number == 0:
+                    block = _strip_mark(block, path)
+                number += len(block)
+                yield from _reject_long_lines(block, limit)
     except DAMAGE as error:
         raise _damage_error(path, number, error) from error
 
 
-def _split_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
-    """Yield lines without their ends; a line beyond the limit is cut, but stays longer than `limit`."""
-    parts: list[
-        bytes
-    ] = []  # of the line that has not ended; joined once, so that a long line costs its length
-    held = 0
-    while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]  # not `read`: before damage it gives less
-        first, *others = block.split(b"\n")
-        if held <= limit:
-            parts.append(first)
-            held += len(first)
-        if others:
-            yield b"".join(parts)
-            *whole, rest = others
-            yield from whole
-            parts, held = [rest], len(rest)
-    if held:
-        yield b"".join(parts)
+def _reject_long_lines(block: LineBlock, limit: int) -> Iterator[LineBlock | Rejection]:
+    first = 0
+    for i in np.flatnonzero(block.ends - block.starts > limit).tolist():
+        yield from _list_visible(block.cut(first, i))
+        yield reject_long_line(int(block.numbers[i]), block.cut(i, i + 1).rows[0], limit)
+        first = i + 1
+    yield from _list_visible(block.cut(first, len(block)))
+
+
+def _list_visible(block: LineBlock) -> list[LineBlock]:
+    visible = block.select_visible()
+    return [visible] if len(visible) else []
+
+
+def _list_lines(item: LineBlock | Rejection) -> Iterable[tuple[int, bytes | Rejection]]:
+    if isinstance(item, Rejection):
+        return [(item.line, item)]
+    return zip(item.numbers.tolist(), item.rows, strict=True)
 
 
 def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
-    """Yield the lines of a JSONL file, unless it is one JSON array."""
-    rows = read_lines(path, limit=limit)
-    first = next(rows, None)
+    """Yield the lines of a JSONL file; see `read_json_blocks`."""
+    for item in read_json_blocks(path, limit=limit):
+        yield from _list_lines(item)
+
+
+def read_json_blocks(path: Path, *, limit: int) -> Iterator[LineBlock | Rejection]:
+    """Yield the lines of a JSONL file, many at a time.
+
+    Raises:
+        CurateError: The file is JSON of another kind (one array, one object, or objects over several lines), or is
+            damaged, as in `read_line_blocks`.
+    """
+    blocks = read_line_blocks(path, limit=limit)
+    head: list[LineBlock | Rejection] = []
+    damage: CurateError | None = None
+    try:
+        while sum(1 if isinstance(item, Rejection) else len(item) for item in head) < 2:
+            head.append(next(blocks))
+    except StopIteration:
+        pass
+    except CurateError as error:
+        damage = error
+    rows = islice((row for item in head for _, row in _list_lines(item)), 2)
+    _check_lines(path, next(rows, None), has_more=damage is not None or next(rows, None) is not None)
+    yield from head
+    if damage is not None:
+        raise damage
+    yield from blocks
+
+
+def _check_lines(path: Path, first: bytes | Rejection | None, *, has_more: bool) -> None:
+    """Raise CurateError where a file, by its first line, is JSON but not one object a line."""
     if first is None:
         return
-    start = first[1].raw.encode() if isinstance(first[1], Rejection) else first[1].strip()
+    start = first.raw.encode() if isinstance(first, Rejection) else first.strip()
     if start.startswith(b"["):
-        second = next(rows, None)
-        if second is None or not start.endswith(b"]"):  # otherwise one bad row among others
+        if not has_more or not start.endswith(b"]"):  # otherwise one bad row among others
             raise CurateError(
                 f"{path} is one JSON array, but JSON Lines (one object per line) are wanted: "
                 f"rename it to .json, or convert it with `jq -c '.[]'`."
             )
-        yield first
-        yield second
     elif start == b"{":
         inside = ", or `jq -c '.[]'` where it is one object whose values are the rows" * (
             path.suffix == ".json"
@@ -86,17 +118,11 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
             f"{path} has objects that go over several lines, but JSON Lines (one object per line) are wanted: "
             f"convert it with `jq -c .`{inside}."
         )
-    else:
-        second = next(rows, None)
-        if second is None and isinstance(first[1], bytes) and _is_object_of_rows(first[1]):
-            raise CurateError(
-                f"{path} is one object whose values are the rows, but JSON Lines (one object per line) are wanted: "
-                "convert it with `jq -c '.[]'`."
-            )
-        yield first
-        if second is not None:
-            yield second
-    yield from rows
+    elif not has_more and isinstance(first, bytes) and _is_object_of_rows(first):
+        raise CurateError(
+            f"{path} is one object whose values are the rows, but JSON Lines (one object per line) are wanted: "
+            "convert it with `jq -c '.[]'`."
+        )
 
 
 def _is_object_of_rows(line: bytes) -> bool:
@@ -112,10 +138,14 @@ def _is_object_of_rows(line: bytes) -> bool:
     )
 
 
-def _strip_mark(line: bytes, path: Path) -> bytes:
-    if line.startswith(_UTF16):
+def _strip_mark(block: LineBlock, path: Path) -> LineBlock:
+    if block.content.startswith(_UTF16):
         raise utf16_error(path)
-    return line.removeprefix(_BOM)
+    if not block.content.startswith(_BOM):
+        return block
+    starts = block.starts.copy()
+    starts[0] += len(_BOM)
+    return replace(block, starts=starts)
 
 
 def utf16_error(path: Path) -> CurateError:

@@ -10,10 +10,11 @@ from typing import Generic, TypeVar, cast
 
 import msgspec
 
-from curate.ingest.chunks import Chunk
+from curate.ingest.chunks import Chunk, RowList, list_rows
 from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
+from curate.ingest.line_blocks import LineBlock
 from curate.ingest.native import RawRow
 from curate.ingest.people import People, hide_people
 from curate.ingest.ratings import StatedRow
@@ -68,21 +69,19 @@ class PreparedResponses:
 
 def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
     """Decode a chunk of rows of judgments."""
-    return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
+    return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.pieces, decoder))
 
 
 def _locate_chunk(chunk: Chunk) -> ChunkPlace:
-    return ChunkPlace(
-        chunk.index, chunk.start, chunk.numbers[-1] if chunk.numbers else chunk.start, chunk.last
-    )
+    return ChunkPlace(chunk.index, chunk.start, chunk.end, chunk.last)
 
 
 def _decode_rows(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | Sequence[R]]
+    pieces: Sequence[RowList | LineBlock], decoder: Callable[[RawRow], R | Sequence[R]]
 ) -> DecodedRows[R]:
     """Decode rows, of which each may hold several: judgments of several judges, prompts of a tree."""
     decoded: DecodedRows[R] = DecodedRows([], [], [], [])
-    for number, raw in zip(numbers, rows, strict=True):
+    for number, raw in list_rows(pieces):
         if isinstance(raw, Rejection):
             decoded.rejections.append(raw)
             continue
@@ -114,14 +113,13 @@ def prepare_responses(
         pool: Threads for the columnar path; None where the format does not allow it.
         people: The names under which the lake knows people.
     """
-    if pool is None or len(chunk.rows) < _MANY:
-        pieces = [_read_by_rows(chunk.numbers, chunk.rows, decoder, input, people)]
+    if pool is None or len(chunk) < _MANY:
+        pieces = [_read_by_rows(chunk.pieces, decoder, input, people)]
     else:
-        starts = range(0, len(chunk.rows), _SEGMENT)
-        segments = [slice(start, start + _SEGMENT) for start in starts]
-        columns = pool.map(partial(_read_segment, chunk, input), segments)
+        segments = [segment for piece in chunk.pieces for segment in _cut_segments(piece)]
+        columns = pool.map(partial(_read_segment, input), segments)
         pieces = [
-            _read_by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input, people)
+            _read_by_rows([segment], decoder, input, people)
             if read is None
             else _Piece(read, len(read.prompt_ids), (), [])
             for segment, read in zip(segments, columns, strict=True)
@@ -143,22 +141,24 @@ class _Piece:
     rejections: list[Rejection]
 
 
-def _read_segment(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
+def _cut_segments(piece: RowList | LineBlock) -> list[RowList | LineBlock]:
+    if isinstance(piece, RowList):
+        return [piece]
+    return [piece.cut(first, first + _SEGMENT) for first in range(0, len(piece), _SEGMENT)]
+
+
+def _read_segment(input: Input, segment: RowList | LineBlock) -> Columns | None:
     from curate.ingest.columnar import read_columns
 
-    rows = chunk.rows[segment]
-    lines = [row for row in rows if isinstance(row, bytes)]
-    return read_columns(lines, source=input.name, split=input.split) if len(lines) == len(rows) else None
+    if isinstance(segment, RowList):
+        return None
+    return read_columns(segment, source=input.name, split=input.split)
 
 
 def _read_by_rows(
-    numbers: Sequence[int],
-    rows: Sequence[RawRow | Rejection],
-    decoder: ResponsesDecoder,
-    input: Input,
-    people: People,
+    pieces: Sequence[RowList | LineBlock], decoder: ResponsesDecoder, input: Input, people: People
 ) -> _Piece:
-    decoded: DecodedRows[Row | NativeRow] = _decode_rows(numbers, rows, decoder)
+    decoded: DecodedRows[Row | NativeRow] = _decode_rows(pieces, decoder)
     for row in decoded.rows:
         if row.meta is not None:
             row.meta = hide_people(row.meta, people)

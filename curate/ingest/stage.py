@@ -13,7 +13,7 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.ingest.annotators import name_annotators
 from curate.ingest.barred import refuse_forgotten_inputs
-from curate.ingest.chunks import cut_chunks
+from curate.ingest.chunks import cut_chunks, cut_line_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
 from curate.ingest.decoders import make_judgments_decoder, make_responses_decoder
@@ -144,9 +144,13 @@ def _commit_input(
     """Commit the chunks of an input that no earlier run has committed; yield the number of rows of each."""
     finished = list_committed_chunks(lake, STAGE, input.part, fingerprint)
     refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
-    chunks = (
-        chunk for chunk in cut_chunks(input.read(), size=input.source.chunk) if chunk.index not in finished
+    size = input.source.chunk
+    cut = (
+        cut_chunks(input.read(), size=size)
+        if input.blocks is None
+        else cut_line_chunks(input.blocks(), size=size)
     )
+    chunks = (chunk for chunk in cut if chunk.index not in finished)
     if input.source.kind == "responses":
         responses = make_responses_decoder(input.source, name=annotator)
         native = input.source.format == "native" and input.source.fields is None

@@ -17,6 +17,7 @@ from curate.ingest.blake2 import blake2b_128
 from curate.ingest.columnar import read_columns
 from curate.ingest.columns import build_columns, concatenate_columns
 from curate.ingest.hashing import hash_prompts, hash_responses
+from curate.ingest.line_blocks import LineBlock
 from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.rejection import RowError
 from curate.lake.lake import Lake
@@ -71,9 +72,16 @@ def test_ids_from_buffers_are_content_ids(rows: list[tuple[str, str | None, str]
     ]
 
 
+def make_block(content: list[bytes]) -> LineBlock:
+    """The lines as `read_line_blocks` gives them, but that a line here may hold what would end it."""
+    ends = np.cumsum([len(line) + 1 for line in content]) - 1
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return LineBlock(b"\n".join(content), starts, ends, np.arange(len(content)) + 1)
+
+
 def agree(content: list[bytes]) -> bool:
     """Whether the columnar way takes the lines; when it does, it must give what the row-wise way gives."""
-    found = read_columns(content, source="s", split="x")
+    found = read_columns(make_block(content), source="s", split="x")
     if found is None:
         return False
     expected = build_columns(
@@ -152,8 +160,9 @@ def test_nothing_wrong_is_taken(case: str) -> None:
     else:
         row = ROWS[case][0]
         content = (row if isinstance(row, bytes) else lines(row)).splitlines()
-    assert read_columns(content, source="s", split=None) is None
-    assert read_columns([*lines(native(7)).splitlines(), *content], source="s", split=None) is None
+    assert read_columns(make_block(content), source="s", split=None) is None
+    more = make_block([*lines(native(7)).splitlines(), *content])
+    assert read_columns(more, source="s", split=None) is None
 
 
 @pytest.mark.parametrize("case", SOUND)

@@ -47,7 +47,7 @@ class Sample:
 
     def limit_input(self) -> Input:
         """Return the input as if it ended with the sample."""
-        return replace(self.item, read=lambda: iter(self.read))
+        return replace(self.item, read=lambda: iter(self.read), blocks=None)
 
 
 def read_sample(item: Input, *, size: int = SAMPLE_ROWS) -> Sample:

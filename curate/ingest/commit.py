@@ -69,13 +69,22 @@ class _Batch:
 class Committer:
     """Writer of what is new in each chunk, by the ids that the lake holds."""
 
-    def __init__(self, lake: Lake, run: StageRun, pseudonym: Callable[[str], str]) -> None:
-        """Start a run; `pseudonym` returns the name under which the lake knows a person."""
+    def __init__(
+        self, lake: Lake, run: StageRun, pseudonym: Callable[[str], str], forgotten: ForgottenNames
+    ) -> None:
+        """Start a run.
+
+        Args:
+            lake: The lake.
+            run: The run that its chunks belong to.
+            pseudonym: Returns the name under which the lake knows a person.
+            forgotten: Names that may not come in again.
+        """
         self._lake = lake
         self._run = run
         self._pseudonym = pseudonym
         self._known = LakeIds(lake)
-        self._forgotten = ForgottenNames.read(lake)
+        self._forgotten = forgotten
         self._repeated: dict[str, RepeatedRows] = {}
 
     def commit_responses(

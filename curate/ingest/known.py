@@ -45,8 +45,12 @@ class KnownIds:
     def find_known(self, ids: Ids) -> Mask:
         """Return a mask of the ids that are in the set."""
         mask = np.zeros(len(ids), dtype=bool)
-        for run in self._runs:
-            mask |= _search_ids(run, ids)
+        if self._runs and len(ids):
+            order = np.argsort(ids[:, 0])  # to search for neighbours one after the other takes a fifth of the time
+            ordered = ids[order]
+            for run in self._runs:
+                mask |= _search_ids(run, ordered)
+            mask[order] = mask.copy()
         return mask
 
     def find_new(self, ids: Ids) -> Mask:
@@ -117,8 +121,8 @@ def load_ids(lake: Lake, query: str, parameters: Sequence[object] = ()) -> Ids:
 
 
 def _sort_ids(ids: Ids) -> Ids:
-    """Sort by the first half only: `_search_ids` goes through ids that share it."""
-    ordered: Ids = ids[np.argsort(ids[:, 0])]
+    """Sort by the first half only: `_search_ids` goes through ids that share it. Runs in order are merged at once."""
+    ordered: Ids = ids[np.argsort(ids[:, 0], kind="stable")]
     return ordered
 
 

@@ -84,7 +84,8 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     check_repeated_files(sources)
     sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
-    refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
+    forgotten = ForgottenNames.read(lake)
+    refuse_forgotten_inputs(forgotten, [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     people = People(config)
     names = name_annotators(lake, [item for inputs in located for item in inputs])
@@ -98,7 +99,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
         notes += [_name_unread(pending[0][0].source, unread)] if unread else []
         register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
-            committer = committer or Committer(lake, run, people)
+            committer = committer or Committer(lake, run, people, forgotten)
             with track(f"ingest {item.part}", item.total) as advance:
                 for rows in _commit_input(lake, committer, item, fingerprint, people, names[item.part]):
                     advance(rows)
@@ -143,7 +144,8 @@ def _commit_input(
 ) -> Iterator[int]:
     """Commit the chunks of an input that no earlier run has committed; yield the number of rows of each."""
     finished = list_committed_chunks(lake, STAGE, input.part, fingerprint)
-    refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
+    # Not WHERE: each condition that DuckLake can push down costs it a query of its catalog.
+    refresh = bool(lake.value("SELECT bool_or(source = ?) FROM quarantine", [input.part]))
     size = input.source.chunk
     cut = (
         cut_chunks(input.read(), size=size)

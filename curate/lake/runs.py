@@ -172,7 +172,9 @@ class StageRun:
 
 def is_done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
     """Tell whether exactly this work has been completed before."""
-    query = "SELECT count(*) FROM runs WHERE stage = ? AND part = ? AND fingerprint = ? AND status = 'done'"
+    query = (  # not WHERE: see `find_newest_run`
+        "SELECT count(*) FILTER (stage = ? AND part = ? AND fingerprint = ? AND status = 'done') FROM runs"
+    )
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
@@ -192,8 +194,9 @@ def find_newest_run(lake: Lake, stage: str, part: str) -> str | None:
 
 def list_committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:
     """Chunks of this work that an earlier run committed: index → status."""
-    query = (
-        "SELECT chunk, max(status) FROM runs WHERE stage = ? AND part = ? AND fingerprint = ? GROUP BY chunk"
+    query = (  # not WHERE: see `find_newest_run`
+        "SELECT chunk, max(status) FILTER (stage = ? AND part = ? AND fingerprint = ?) AS latest FROM runs "
+        "GROUP BY chunk HAVING latest IS NOT NULL"
     )
     return dict(lake.rows(query, (stage, part, fingerprint)))
 

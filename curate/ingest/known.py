@@ -46,7 +46,9 @@ class KnownIds:
         """Return a mask of the ids that are in the set."""
         mask = np.zeros(len(ids), dtype=bool)
         if self._runs and len(ids):
-            order = np.argsort(ids[:, 0])  # to search for neighbours one after the other takes a fifth of the time
+            order = np.argsort(
+                ids[:, 0]
+            )  # to search for neighbours one after the other takes a fifth of the time
             ordered = ids[order]
             for run in self._runs:
                 mask |= _search_ids(run, ordered)

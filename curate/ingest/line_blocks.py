@@ -12,7 +12,6 @@ import numpy.typing as npt
 from curate.ingest.inflate import DAMAGE
 
 _BLOCK = 4 << 20  # bytes read at a time
-_NEWLINE = 10
 _SPACE = 32  # white space is this and below
 
 Positions = npt.NDArray[np.int64]
@@ -69,12 +68,22 @@ def split_lines(stream: BinaryIO, *, limit: int) -> Iterator[LineBlock]:
     """
     number = 1
     for content in _read_whole_lines(stream, limit):
-        ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
-        if content[-1] != _NEWLINE:
-            ends = np.append(ends, len(content))
+        ends = _find_ends(content)
         starts = np.concatenate([[0], ends[:-1] + 1])
         yield LineBlock(content, starts, ends, np.arange(number, number + len(ends)))
         number += len(ends)
+
+
+def _find_ends(content: bytes) -> Positions:
+    """Find where the lines end. A search that jumps is quicker than to compare each byte, and needs no memory."""
+    ends = []
+    end = content.find(b"\n")
+    while end >= 0:
+        ends.append(end)
+        end = content.find(b"\n", end + 1)
+    if not content.endswith(b"\n"):
+        ends.append(len(content))
+    return np.array(ends, np.int64)
 
 
 def _read_whole_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:

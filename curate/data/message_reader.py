@@ -74,7 +74,16 @@ def read_messages(value: object, place: str, *, role: Role = "user") -> Conversa
 
 
 def _read_message(value: object, place: str) -> Sequence[Message]:
-    """Read a message; one that holds results of tools beside text (Anthropic) is several."""
+    """Read a message; nearly all have a role and a text and nothing else, for which nothing need be looked for."""
+    if isinstance(value, dict) and len(value) == 2:
+        role, text = value.get("role"), value.get("content")
+        if isinstance(role, str) and role in _ROLES and isinstance(text, str):
+            return (Message(role=cast(Role, role), content=text_parts(text)),)
+    return _read_any_message(value, place)
+
+
+def _read_any_message(value: object, place: str) -> Sequence[Message]:
+    """Read a message of any form; one that holds results of tools beside text (Anthropic) is several."""
     if not isinstance(value, Mapping):
         raise _wrong_type(value, place, "a message")
     role_name = "from" if "from" in value and "role" not in value else "role"

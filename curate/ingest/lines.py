@@ -39,7 +39,7 @@ def read_line_blocks(path: Path, *, limit: int) -> Iterator[LineBlock | Rejectio
     number = 0
     try:
         with open_bytes(path) as stream:
-            for block in split_lines(stream, limit=limit):
+            for block in split_lines(stream, limit=limit + len(_BOM)):  # the mark does not count
                 if number == 0:
                     block = _strip_mark(block, path)
                 number += len(block)

@@ -71,6 +71,7 @@ def _cut_pieces(pieces: Iterable[RowList | LineBlock], *, size: int) -> Iterator
                 if count >= size or weight >= CHUNK_BYTES:
                     yield chunk
                     chunk, count, weight = Chunk(chunk.index + 1, int(piece.numbers[0])), 0, 0
+                taken: RowList | LineBlock
                 if isinstance(piece, RowList):
                     taken, piece = piece, RowList()
                     weight += _weigh_row(taken.rows[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.core.errors import CurateError
 from curate.ingest import chunks, line_blocks
 from curate.ingest.chunks import Chunk, ReadRow, cut_chunks, cut_line_chunks, list_rows
-from curate.ingest.lines import read_line_blocks, read_lines
+from curate.ingest.lines import read_json_lines, read_line_blocks, read_lines
 from curate.ingest.rejection import Rejection
 
 LIMIT = 40
@@ -93,3 +96,13 @@ def test_what_a_stream_gave_before_it_failed_is_kept() -> None:
         for block in line_blocks.split_lines(Failing(b"one\ntwo\nthr"), limit=LIMIT):
             lines += block.rows
     assert lines == [b"one", b"two"]
+
+
+def test_the_only_line_before_damage_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    whole = gzip.compress(b'{"a": 1}\n' + random.Random(0).randbytes(100_000).replace(b"\n", b" "))
+    path.write_bytes(whole[: len(whole) // 2])
+    rows = read_json_lines(path, limit=1 << 20)
+    assert next(rows) == (1, b'{"a": 1}')
+    with pytest.raises(CurateError, match="damaged after line 1"):
+        next(rows)

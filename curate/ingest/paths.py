@@ -80,11 +80,15 @@ def get_column(path: str, columns: frozenset[str] | None = None) -> str:
 
 def find_list(row: Any, path: str | None) -> Any:
     """Return the value at a path where a list is wanted: text that is JSON is what it stands for."""
-    return open_json(find_value(row, path))
+    return open_json(find_value(row, path), path)
 
 
-def open_json(value: Any) -> Any:
+def open_json(value: Any, place: str | None = None) -> Any:
     """Return what text that is a JSON array or object stands for, and any other value as it is.
+
+    Args:
+        value: Of a row.
+        place: Its path, for error messages.
 
     Raises:
         RowError: The JSON holds characters that cannot be stored.
@@ -92,7 +96,7 @@ def open_json(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     parsed = parse_json_text(value)
-    check_storable(parsed)
+    check_storable(parsed if place is None else {place: parsed})
     return parsed
 
 

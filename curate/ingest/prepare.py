@@ -25,7 +25,7 @@ from curate.ingest.statements import SourceStatement, Statements, list_statement
 R = TypeVar("R")
 
 _MANY = 4096  # rows from which on compiling (once) and starting the columnar way pays
-_SEGMENT = 2048  # rows that are read as columns together, or one by one where that fails
+_SEGMENT = 4096  # rows at most that are read as columns together, or one by one where that fails
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Labelling:
     cases: tuple[tuple[str, str], ...]
     people: People
     n_learnt: int
+    n_hidden: int
     strata: tuple[str, ...]
     certification: Certification | None
     memory: GuaranteeMemory | None = None
@@ -129,6 +130,7 @@ def label_pairs(
         cases=cases,
         people=people,
         n_learnt=0 if not learns else len(people) - (int(test.hidden.sum()) if test.holds else 0),
+        n_hidden=int(test.hidden.sum()),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
         memory=test.memory,

@@ -88,6 +88,47 @@ def test_with_too_few_labels_statuses_stay_and_the_claim_says_how_many_more(lake
     assert set(dict(lake.rows("SELECT status, 1 FROM preferences"))) <= {"accepted", "flipped", "verified"}
 
 
+@pytest.mark.parametrize("outcome", ["tie", "both"])
+def test_labels_that_take_no_side_are_said_to_test_nothing(lake: Lake, outcome: str) -> None:
+    """Ties, and people who contradict each other: no number of pairs would make a promise of them."""
+    pairs = fill(lake)
+    rng = random.Random(0)
+    said = [
+        judge_pair(*pair, annotator=name, shown="ab", accuracy=1.0, rng=rng)
+        for pair in pairs[:40]
+        for name in ("person", "person 2")
+    ]
+    if outcome == "tie":
+        said = [verdict.model_copy(update={"outcome": "tie"}) for verdict in said]
+    else:
+        said = [
+            verdict.model_copy(update={"outcome": "ab"[verdict.annotator_id == "person"]}) for verdict in said
+        ]
+    with lake.write("people") as writer:
+        writer.append("judgments", table(said))
+    note = aggregate_judgments(lake, config()).note
+    assert "No guarantee: 40 labels of people, 40 of which take no side and test nothing, about " in note
+    assert "and only 260 other pairs are left" in note
+    assert "people took a side on 0 pairs" in note
+
+
+def test_an_error_that_was_measured_is_not_said_of_labels_that_have_learnt_more(lake: Lake) -> None:
+    """Without a guarantee the labels learn from all verdicts, and what was tested are labels that learnt from some."""
+    fill(lake, prompts=50, labels=range(0, 150, 3), accuracy=0.6)
+    note = aggregate_judgments(lake, config(guarantee={"alpha": 0.02})).note
+    holds, labels, learnt, tested = lake.rows("SELECT holds, labels, learnt, tested FROM assessments")[0]
+    assert (holds, labels, learnt) == (False, 50, 50)
+    assert 10 <= tested < 50
+    assert f"A panel that learns from {50 - tested} of the 50 labels disagrees with people on about " in note
+    assert "the labels here learn from all 50, and nothing has tested them." in note
+    assert "labels of the panel" not in note
+    aggregate_judgments(lake, config(annotator_model="majority", guarantee={"alpha": 0.02}))
+    claim = lake.value("SELECT claim FROM assessments")
+    assert (
+        "labels of the panel about" in claim
+    )  # a majority learns nothing: these are the labels that were tested
+
+
 def test_no_guarantee_asked_for(lake: Lake) -> None:
     fill(lake, labels=range(60))
     aggregate_judgments(lake, config(annotator_model="majority", guarantee=None))

@@ -14,11 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from curate.data.conversation import Message
 from curate.engine.base import Chat, Failure, Score
-from curate.judge.base import PromptItem
+from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.checks import CheckError, read_meta_entry
-from curate.records import text_parts
+from curate.records import Message, text_parts
+from curate.reward.scorer import PromptResponses, RewardScorer
+
+Key = tuple[str, str]
+"""Ids of a prompt and a response."""
 
 
 def read_contrasts(item: PromptItem, field: str) -> list[str] | str:
@@ -65,3 +68,39 @@ def normalise_score(
     top = max(logits)
     value = logits[0] - top - math.log(sum(math.exp(logit - top) for logit in logits))
     return Score(value=value, tokens_in=sum(one.tokens_in for one in read))
+
+
+def score_in_contrast(
+    scorer: RewardScorer, questions: Sequence[Question], field: str, *, temperature: float
+) -> dict[Key, Score | Failure]:
+    """Score each response once for its prompt and once for each contrastive one.
+
+    Args:
+        scorer: A model that scores each response alone.
+        questions: Questions about responses.
+        field: Field of the prompts' `meta` with the contrastive prompts.
+        temperature: τ, the unit of the rewards.
+
+    Returns:
+        The normalised scores; none for responses to prompts without contrastive ones.
+    """
+    entries: dict[Key, tuple[PromptItem, CandidateResponse, list[str]]] = {}
+    for question in questions:
+        contrasts = read_contrasts(question.item, field)
+        if not isinstance(contrasts, str):
+            for candidate in question.asked:
+                entries[question.item.prompt_id, candidate.response_id] = (
+                    question.item,
+                    candidate,
+                    contrasts,
+                )
+    requests = [
+        PromptResponses(messages, (candidate.messages,), item.prompt_id, item.tools)
+        for item, candidate, contrasts in entries.values()
+        for messages in (item.messages, *(replace_request(item.messages, text) for text in contrasts))
+    ]
+    results = iter(scorer.score_each(requests))
+    return {
+        key: normalise_score(next(results), [next(results) for _ in contrasts], temperature)
+        for key, (_, _, contrasts) in entries.items()
+    }

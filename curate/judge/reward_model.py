@@ -35,7 +35,6 @@ from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
-    CandidateResponse,
     Judge,
     JudgeOptions,
     PromptItem,
@@ -47,7 +46,7 @@ from curate.judge.base import (
     from_rating,
     sigmoid,
 )
-from curate.judge.contrast import normalise_score, read_contrasts, replace_request
+from curate.judge.contrast import read_contrasts, score_in_contrast
 from curate.judge.registry import judge_kind
 from curate.reward.fold_folders import list_fold_folders
 from curate.reward.joint_folder import is_joint
@@ -181,9 +180,14 @@ class RewardModelJudge(Judge):
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         scores: Scores = {}
         for scorer, unseen in self._choose_scorers(questions):
-            scores |= (
-                self._score_together(scorer, unseen) if self._is_joint else self._score_apart(scorer, unseen)
-            )
+            if self.options.contrast is not None:
+                scores |= score_in_contrast(
+                    scorer, unseen, self.options.contrast, temperature=self.options.temperature
+                )
+            elif self._is_joint:
+                scores |= self._score_together(scorer, unseen)
+            else:
+                scores |= self._score_apart(scorer, unseen)
         asked_once = dict.fromkeys(scores, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
@@ -230,29 +234,6 @@ class RewardModelJudge(Judge):
             for item, candidate in entries.values()
         ]
         return dict(zip(entries, scorer.score_each(requests), strict=True))
-
-    def _score_in_contrast(self, scorer: RewardScorer, questions: Sequence[Question], field: str) -> Scores:
-        """Score each response once for its prompt and once for each contrastive one; none where there are none."""
-        entries: dict[tuple[str, str], tuple[PromptItem, CandidateResponse, list[str]]] = {}
-        for question in questions:
-            contrasts = read_contrasts(question.item, field)
-            if not isinstance(contrasts, str):
-                for candidate in question.asked:
-                    entries[question.item.prompt_id, candidate.response_id] = (
-                        question.item,
-                        candidate,
-                        contrasts,
-                    )
-        requests = [
-            PromptResponses(messages, (candidate.messages,), item.prompt_id, item.tools)
-            for item, candidate, contrasts in entries.values()
-            for messages in (item.messages, *(replace_request(item.messages, text) for text in contrasts))
-        ]
-        results = iter(scorer.score_each(requests))
-        return {
-            key: normalise_score(next(results), [next(results) for _ in contrasts], self.options.temperature)
-            for key, (_, _, contrasts) in entries.items()
-        }
 
     def _score_together(self, scorer: RewardScorer, questions: Sequence[Question]) -> Scores:
         """Score all responses of each prompt in question together, those that no question is about too."""

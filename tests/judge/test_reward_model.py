@@ -181,7 +181,7 @@ def test_in_contrast_to_other_prompts_a_rating_is_a_normalised_one(
                 "SELECT key, outcome, score, judgments.raw FROM judgments JOIN responses ON response_id = response_a"
             )
         }
-        assert lake.rows("SELECT annotator_id, n FROM annotators") == [("reward ensemble", 1)]
+        assert lake.value("SELECT n FROM annotators WHERE annotator_id = 'reward ensemble'") == 1
     engine = Engines({}, tmp_path).make_engine(
         "m",
         {"kind": "transformers", "model": str(folder), "task": "reward", "dtype": "float32"},

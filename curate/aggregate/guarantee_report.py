@@ -9,7 +9,7 @@ import numpy as np
 
 from curate.aggregate.certify import Certification
 from curate.aggregate.labelling import Labelling
-from curate.aggregate.posterior import DIGITS
+from curate.aggregate.posterior import DIGITS, index_of_pairs
 from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.anytime import certify_anytime
 from curate.stats.guarantee import Guarantee, certify_threshold
@@ -91,7 +91,9 @@ def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> s
         sentences = [_write_promise(labelling, certification, asked)]
         sentences.append(_write_scope(labelling, asked))
     else:
-        unasked = len(labelling.case) - len(labelling.people)
+        is_open = labelling.graphs.direction != 0
+        is_open[index_of_pairs(labelling.people.pairs, labelling.posterior.tally)] = False
+        unasked = int(np.count_nonzero(is_open))
         labels = _describe_labels(labelling, asked)
         sentences = [_write_no_guarantee(labels, _count_labels_needed(labelling, section), unasked)]
     if certification is not None and certification.tested:
@@ -165,10 +167,10 @@ def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
             "often: improve the panel, let the annotator model learn from people, or raise alpha."
         )
     if needed > unasked:
-        # An estimate: labels that are hardly ever wrong need fewer.
+        which = f"the {unasked:,} other pairs are" if unasked > 1 else "the one other pair is"
         return (
-            f"No guarantee: {labels}, about {needed:,} more needed (drawn at random), and only {unasked:,} other "
-            f"{'pair is' if unasked == 1 else 'pairs are'} left."
+            f"No guarantee: {labels}, and {which} likely too few for one: the labels that it takes would leave "
+            "hardly any pair to promise something about."
         )
     return f"No guarantee: {labels}, about {needed:,} more needed (drawn at random)."
 

@@ -156,9 +156,12 @@ def _assign_statuses(
     is_barred[index_of_pairs(barred, posterior.tally)] = True
     rows = index_of_pairs(people.pairs, posterior.tally)
     has_verdict[rows], verdict[rows] = True, np.sign(people.verdict).astype(np.int8)
+    is_split = np.zeros(len(direction), np.bool_)
+    is_split[index_of_pairs(people.pairs[np.flatnonzero(people.is_split)], posterior.tally)] = True
     cases: list[tuple[NDArray[np.bool_], str, str]] = [
+        (is_split, "routed", "the verdicts of people contradict each other"),
         (has_verdict & (verdict == direction), "verified", ""),
-        (has_verdict & (verdict == 0), "routed", "people see no difference, or differ among themselves"),
+        (has_verdict & (verdict == 0), "routed", "people see no difference"),
         (has_verdict, "routed", "what people said of the prompt's pairs contradicts itself"),
         (is_barred, "routed", "the reward models contradict each other"),
     ]

@@ -111,6 +111,10 @@ def test_labels_that_take_no_side_are_said_to_test_nothing(lake: Lake, outcome: 
     assert "No guarantee: 40 labels of people, 40 of which take no side and test nothing, and the " in note
     assert "other pairs are likely too few for one" in note
     assert "people took a side on 0 pairs" in note
+    # A tie that people called is theirs; people who contradict each other have called none.
+    query = "SELECT status, reason, count(*) FROM preferences WHERE outcome = 'tie' GROUP BY ALL"
+    expected = ("verified", None) if outcome == "tie" else ("routed", "the verdicts of people contradict each other")
+    assert lake.rows(query) == [(*expected, 40)]
 
 
 def test_an_error_that_was_measured_is_not_said_of_labels_that_have_learnt_more(lake: Lake) -> None:

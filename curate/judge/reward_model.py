@@ -255,7 +255,7 @@ class RewardModelJudge(Judge):
 
     @property
     def _unit(self) -> float:
-        """What the difference of two scores is divided by; normalised scores are in units of the temperature."""
+        """Return what divides the difference of two scores; normalised ones are in units of the temperature."""
         return self.options.temperature if self.options.contrast is None else 1.0
 
     def _rate_response(self, score: Score | Failure, tokens: int) -> Answer:

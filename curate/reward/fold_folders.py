@@ -14,7 +14,7 @@ def get_fold_folder(folder: Path, fold: int) -> Path:
 
 def list_fold_folders(folder: Path) -> list[Path]:
     """List the folders of the models of all folds, none where the model in `folder` is not cross-fitted."""
-    found = []
-    while (last := get_fold_folder(folder, len(found))).is_dir():
-        found.append(last)
-    return found
+    folders: list[Path] = []
+    while (last := get_fold_folder(folder, len(folders))).is_dir():
+        folders.append(last)
+    return folders

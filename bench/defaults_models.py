@@ -4,8 +4,8 @@
 
 What `curate aggregate` does with the settings of `curate init`, on recorded panels with gold (`bench/defaults.py` goes
 through the commands). A draw labels random pairs as the gold says; they are left out of the share right. A
-tie counts half. `default N right / MODEL M right`: pairs of all draws on which the default and the best model differ, and
-who is right. All these panels were looked at when it was settled what `auto` takes; others can say more.
+tie counts half. `default N right / MODEL M right`: pairs of all draws on which the default and the best model differ,
+and who is right. All these panels were looked at when it was settled what `auto` takes; others can say more.
 """
 
 from __future__ import annotations

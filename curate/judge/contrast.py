@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from curate.engine.base import Chat, Failure, Score
 from curate.judge.base import CandidateResponse, PromptItem, Question
-from curate.judge.checks import CheckError, read_meta_entry
+from curate.judge.checks import read_meta_entry
+from curate.judge.timed_checks import CheckError
 from curate.records import Message, text_parts
 from curate.reward.scorer import PromptResponses, RewardScorer
 

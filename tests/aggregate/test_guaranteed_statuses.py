@@ -113,7 +113,9 @@ def test_labels_that_take_no_side_are_said_to_test_nothing(lake: Lake, outcome: 
     assert "people took a side on 0 pairs" in note
     # A tie that people called is theirs; people who contradict each other have called none.
     query = "SELECT status, reason, count(*) FROM preferences WHERE outcome = 'tie' GROUP BY ALL"
-    expected = ("verified", None) if outcome == "tie" else ("routed", "the verdicts of people contradict each other")
+    expected = (
+        ("verified", None) if outcome == "tie" else ("routed", "the verdicts of people contradict each other")
+    )
     assert lake.rows(query) == [(*expected, 40)]
 
 
@@ -136,6 +138,24 @@ def test_an_error_that_was_measured_is_not_said_of_labels_that_have_learnt_more(
     assert (
         "labels of the panel about" in claim
     )  # a majority learns nothing: these are the labels that were tested
+
+
+@pytest.mark.parametrize("right", [(1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (0.0, 0.0, 0.0)])
+def test_a_person_whose_verdicts_are_reversed_is_named_though_nobody_else_judged_the_pairs(
+    lake: Lake, right: tuple[float, ...]
+) -> None:
+    """Somebody who guesses is not named, and nobody is where all contradict the judges."""
+    pairs = fill(lake)
+    rng = random.Random(0)
+    said = [
+        judge_pair(*pair, annotator=f"person {k % 3}", shown="ab", accuracy=right[k % 3], rng=rng)
+        for k, pair in enumerate(pairs[:60])
+    ]
+    with lake.write("people") as writer:
+        writer.append("judgments", table(said))
+    note = aggregate_judgments(lake, config()).note
+    assert ("person 2 names the loser of the judges' majority in " in note) == (right == (1.0, 1.0, 0.0))
+    assert "person 0 names" not in note
 
 
 def test_no_guarantee_asked_for(lake: Lake) -> None:

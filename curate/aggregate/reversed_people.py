@@ -48,4 +48,4 @@ def find_reversed_people(votes: Votes) -> list[tuple[str, int, int]]:
 
 def _tail(successes: int, n: int) -> float:
     """Compute the chance of at most so many successes of n fair coins."""
-    return sum(comb(n, k) for k in range(successes + 1)) / 2**n
+    return float(sum(comb(n, k) for k in range(successes + 1)) / 2**n)

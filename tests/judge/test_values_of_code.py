@@ -49,7 +49,9 @@ class Seen(set): pass
         ("Number(.5)", "f().is_integer()"),
     ],
 )
-def test_a_class_that_derives_from_a_plain_one_does_not_say_what_its_value_holds(value: str, claim: str) -> None:
+def test_a_class_that_derives_from_a_plain_one_does_not_say_what_its_value_holds(
+    value: str, claim: str
+) -> None:
     ran = sandbox.run_code(f"{LIARS}\ndef f(): return {value}", f"assert {claim}")
     assert ran == sandbox.CodeResult(False, "AssertionError")
 

@@ -16,8 +16,8 @@ from curate.config.verify import VerifySection
 from curate.lake.lake import Lake
 from curate.records import Message, Part
 from curate.verify.answer_reader import read_answer
-from curate.verify.exported import Region, TaskData
 from curate.verify.answers import list_questions
+from curate.verify.exported import Region, TaskData
 from curate.verify.forms import TaskItem, build_task_data, choose_form, read_label_config
 from curate.verify.media_links import MediaLinks, hide_addresses, list_media
 from curate.verify.media_server import serve_media

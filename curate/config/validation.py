@@ -48,10 +48,10 @@ def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str
     message = detail["msg"].removeprefix("Value error, ")
     end = "" if message.endswith("?") else "."
     joint = ", " if message.startswith("which ") else ": "
-    found = repr(detail["input"])
-    if len(found) > _MOST_CHARACTERS:
-        found = f"{found[:_MOST_CHARACTERS]}…"
-    return f"`{key}` is {found}{joint}{message[0].lower()}{message[1:]}{end}"
+    value = repr(detail["input"])
+    if len(value) > _MOST_CHARACTERS:
+        value = f"{value[:_MOST_CHARACTERS]}…"
+    return f"`{key}` is {value}{joint}{message[0].lower()}{message[1:]}{end}"
 
 
 def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How the answers of each form become verdicts."""
+"""Read the answers of each form as verdicts."""
 
 from __future__ import annotations
 

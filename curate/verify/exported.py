@@ -71,7 +71,7 @@ class TaskData(BaseModel):
 
 
 class RegionValue(BaseModel):
-    """What a control of the form holds; each kind of control has its own field."""
+    """The content of a control; each kind of control has its own field."""
 
     choices: list[Text] = []
     ranker: dict[str, list[Text]] = {}
@@ -89,7 +89,7 @@ class Region(BaseModel):
 
 
 class ExportedAnnotation(BaseModel):
-    """What a person said about a task."""
+    """An annotation: the answer of a person to a task."""
 
     id: Id
     completed_by: User = None

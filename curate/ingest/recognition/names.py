@@ -24,6 +24,10 @@ MODELS = frozenset({"model", "models", "generator", "llm", "engine", "author", "
 SCORES = frozenset({
     "score", "scores", "rating", "ratings", "reward", "rewards", "grade", "points", "quality", "stars",
 })
+CHANCES = frozenset({"prob", "probs", "probability", "probabilities", "winrate"})
+REACTIONS = frozenset({"feedback", "thumb", "thumbs", "reaction", "like", "liked", "upvote", "upvoted", "downvoted"})
+CRITERIA = frozenset({"criterion", "aspect", "axis", "dimension"})
+PEOPLE = frozenset({"human", "humans", "people", "crowd"})
 RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
 VERDICTS = frozenset({
     "winner", "winners", "preference", "preferred", "verdict", "choice", "label", "labels", "gold", "better", "best",

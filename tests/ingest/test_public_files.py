@@ -254,9 +254,23 @@ def test_what_people_said_is_of_people(tmp_path: Path) -> None:
         ),
         ({"winner": "ab", "dimension": ["tone", "truth"]}, "`dimension` names the one criterion"),
         ({"prob_a": [0.2, 0.9]}, "`prob_a` may say which answer is better"),
+        ({"prefers_b": [True, False]}, "`prefers_b` may say which answer is better"),
+        ({"margin": [0.5, -0.5]}, "`margin` may say which answer is better"),
+        (
+            {"toxicity_score_a": [0.2, 0.9], "toxicity_score_b": [0.3, 0.1]},
+            "less of `toxicity_score_a`.*`best: low`",
+        ),
+        (
+            {"winner": "AB", "swapped": [True, False]},
+            "`swapped` may say that the two were shown in another order",
+        ),
+        (
+            {"winner": ["first", "second"], "order": ["ab", "ba"]},
+            "`order` may say .*`winner` speaks of places",
+        ),
     ],
 )
-def test_verdicts_on_one_criterion_and_chances_are_not_lost(
+def test_what_turns_a_verdict_around_or_says_it_is_neither_guessed_nor_lost(
     more: dict[str, Any], sentence: str, tmp_path: Path
 ) -> None:
     rows = [
@@ -286,3 +300,21 @@ def test_a_criterion_that_names_none_is_beside_the_verdict(tmp_path: Path) -> No
         for number, (q, a, b) in enumerate(TRIPLES)
     ]
     assert recognize(tmp_path, rows).certainty == "likely"
+
+
+@pytest.mark.parametrize("name", ["perplexity_score", "unsafe_score", "error_rating"])
+def test_a_score_of_faults_has_no_direction(name: str, tmp_path: Path) -> None:
+    inside = [
+        {"prompt": q, "responses": [{"text": a, name: 1.5}, {"text": b, name: 9.5}]} for q, a, b in TRIPLES
+    ]
+    recognition = recognize(tmp_path, inside)
+    assert recognition.certainty == "refused"
+    assert f"less of `{name}` seems to be better" in recognition.problems[0]
+
+
+def test_a_correct_answer_is_better_than_an_incorrect_one(tmp_path: Path) -> None:
+    rows = [{"question": q, "correct_answer": a, "incorrect_answer": b} for q, a, b in TRIPLES]
+    recognition = recognize(tmp_path, rows)
+    assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert recognition.trial is not None
+    assert {row.verdicts[0].winner for row in recognition.trial.rows} == {"a"}

@@ -186,8 +186,19 @@ def check_score(proposal: Proposal, score: str | None) -> None:
             f"`{score}` is a rank by its name, and numbers do not say which end is the best: write `best: low` where 1 "
             "is the best, or `best: high`"
         )
-    else:
+    elif not ask_direction(proposal, score):
         proposal.doubts.append(f"the higher `{score}` is the better one")
+
+
+def ask_direction(proposal: Proposal, *scores: str) -> bool:
+    """Make a problem of scores that count faults by their names, as toxicity does; returns whether they do."""
+    if not any(has_word(score, words.FAULTS) for score in scores):
+        return False
+    proposal.problems.append(
+        f"less of {list_names(scores)} seems to be better, by the name: write `best: low` where that is so, or "
+        "`best: high`"
+    )
+    return True
 
 
 def read_columns(proposal: Proposal, columns: Mapping[str, Column]) -> bool:

@@ -130,7 +130,18 @@ def _check_leftovers(
                 f"{{{column.name}: …}}` if there are several, or `ignore: [{column.name}]`"
             )
             return
-        telling_words = _TAKES_SIDES | words.REACTIONS | (words.CHANCES if "a" in proposal.fields else set())
+        if "winner" in proposal.fields and is_verdict and has_word(column.name, words.SWAPS):
+            proposal.problems.append(
+                f"`{column.name}` may say that the two were shown in another order, and nothing says whether "
+                f"`{proposal.fields['winner']}` speaks of places or of columns: write the mapping, with `verdicts` and "
+                f"`where: {{{column.name}: …}}` for places, or `ignore: [{column.name}]` for columns"
+            )
+            return
+        telling_words = (
+            _TAKES_SIDES
+            | words.REACTIONS
+            | (words.CHANCES if "a" in proposal.fields and not proposal.says_verdicts else set())
+        )
         if is_verdict and has_word(column.name, telling_words):
             proposal.problems.append(
                 f"`{column.name}` may say which answer is better, and nothing says how: write what reads it (`winner`, "

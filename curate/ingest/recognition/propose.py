@@ -124,8 +124,9 @@ def _check_leftovers(
             continue
         is_verdict = column.content not in ("text", "identifier") or column.values is not None
         if proposal.says_verdicts and _names_criteria(column):
+            first = next(iter(column.values or ()))
             proposal.problems.append(
-                f"`{column.name}` names the one criterion that a verdict is about ({column.values[0]!r}), and such "
+                f"`{column.name}` names the one criterion that a verdict is about ({first!r}), and such "
                 "verdicts are none on the whole: write each under `verdicts` with its `aspect`, and `where: "
                 f"{{{column.name}: …}}` if there are several, or `ignore: [{column.name}]`"
             )

@@ -100,16 +100,19 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
 
 
 def _is_object_of_rows(line: bytes) -> bool:
-    """Tell whether a line is an object that holds nothing but objects: no row has neither a text nor a list."""
+    """Tell whether a line is an object of rows: objects of like keys, which `request` and `response` are not."""
     try:
         parsed = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False  # the decoder of rows says what is wrong
-    return (
-        isinstance(parsed, dict)
-        and bool(parsed)
-        and all(isinstance(value, dict) for value in parsed.values())
-    )
+    if (
+        not isinstance(parsed, dict)
+        or not parsed
+        or not all(isinstance(row, dict) for row in parsed.values())
+    ):
+        return False
+    keys = [set(row) for row in parsed.values()]
+    return 2 * len(set.intersection(*keys)) >= len(set.union(*keys))
 
 
 def _strip_mark(line: bytes, path: Path) -> bytes:

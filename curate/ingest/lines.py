@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -100,19 +100,19 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
 
 
 def _is_object_of_rows(line: bytes) -> bool:
-    """Tell whether a line is an object of rows: objects of like keys, which `request` and `response` are not."""
+    """Tell whether a line is an object that holds nothing but objects: no row has neither a text nor a list."""
     try:
         parsed = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False  # the decoder of rows says what is wrong
-    if (
-        not isinstance(parsed, dict)
-        or not parsed
-        or not all(isinstance(row, dict) for row in parsed.values())
-    ):
-        return False
-    keys = [set(row) for row in parsed.values()]
-    return 2 * len(set.intersection(*keys)) >= len(set.union(*keys))
+    return isinstance(parsed, dict) and bool(parsed) and holds_rows(parsed)
+
+
+def holds_rows(held: Mapping[str, Any]) -> bool:
+    """Tell whether all values of an object are rows: objects that have most of their keys in common."""
+    keys = [set(value) if isinstance(value, dict) else None for value in held.values()]
+    rows = [names for names in keys if names is not None]
+    return len(rows) == len(keys) > 0 and 2 * len(set.intersection(*rows)) >= len(set.union(*rows))
 
 
 def _strip_mark(line: bytes, path: Path) -> bytes:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from curate.config.paths import FilePath
 from curate.config.response_order import ORDER_OPTION, ORDER_PATTERN
 from curate.core.section import Section
 
@@ -176,7 +177,7 @@ class NoiseSection(Section):
 class TrainSection(Section):
     """The reward model: a head on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
 
-    path: str = Field("models/reward", description="Folder where the model is saved.")
+    path: FilePath = Field("models/reward", description="Folder where the model is saved.")
     backbone: BackboneSection | None = Field(
         None, description="Language model to fine-tune; null: train a head on sentence embeddings instead."
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -131,11 +132,14 @@ def _is_object_of_rows(line: bytes) -> bool:
         parsed = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False  # the decoder of rows says what is wrong
-    return (
-        isinstance(parsed, dict)
-        and bool(parsed)
-        and all(isinstance(value, dict) for value in parsed.values())
-    )
+    return isinstance(parsed, dict) and bool(parsed) and holds_rows(parsed)
+
+
+def holds_rows(held: Mapping[str, Any]) -> bool:
+    """Tell whether all values of an object are rows: objects that have most of their keys in common."""
+    keys = [set(value) if isinstance(value, dict) else None for value in held.values()]
+    rows = [names for names in keys if names is not None]
+    return len(rows) == len(keys) > 0 and 2 * len(set.intersection(*rows)) >= len(set.union(*rows))
 
 
 def _strip_mark(block: LineBlock, path: Path) -> LineBlock:

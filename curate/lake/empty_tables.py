@@ -1,8 +1,7 @@
 """Statistics of tables without rows, as DuckLake would keep them for tables that it has put no row into.
 
-DuckLake 1.5 remembers the statistics of a table, but not that there are none: planning a query, it asks the catalog again
-for each column of a table into which nothing was ever written. That makes a query on such a table up to seven times slower,
-and most tables of a small project are like that.
+DuckLake 1.5 remembers the statistics of a table, but not that there are none. To plan a query, it then asks the catalog
+for them again for each column. The query takes up to seven times longer, and most tables of small projects are empty.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def fill_tables(location: Location) -> None:
 
 
 def list_required(lake: Lake, table: str) -> list[str]:
-    query = "SELECT column_name FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ? AND NOT is_nullable"
-    return [name for (name,) in lake.rows(query, [table])]
+    where = "database_name = 'lake' AND table_name = ? AND NOT is_nullable"
+    return [name for (name,) in lake.rows(f"SELECT column_name FROM duckdb_columns() WHERE {where}", [table])]
 
 
 def read_statistics(location: Location) -> dict[str, list[tuple[Any, ...]]]:

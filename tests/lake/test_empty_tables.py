@@ -35,15 +35,20 @@ def make_value(kind: pa.DataType) -> Any:
 
 
 def fill_tables(location: Location) -> None:
-    """Write into each table: nulls where they may be, few rows, which stay in the catalog, then enough for a file."""
+    """Write into all tables: nulls where they may be, few rows, which stay in the catalog, then enough for a file."""
     with Lake.open(location) as lake:
-        for table, record in TABLES.items():
-            schema = arrow_schema(record)
-            full = {field.name: make_value(field.type) for field in schema}
-            required = {name: full[name] for name in list_required(lake, table)}
-            for rows in ([required], [full] * 2, [full] * 12):
-                with lake.write("test") as writer:
-                    writer.append(table, pa.Table.from_pylist(rows, schema=schema))
+        rows = {table: make_rows(lake, table) for table in TABLES}
+        for number in range(3):
+            with lake.write("test") as writer:
+                for table, tables in rows.items():
+                    writer.append(table, tables[number])
+
+
+def make_rows(lake: Lake, table: str) -> list[pa.Table]:
+    schema = arrow_schema(TABLES[table])
+    full = {field.name: make_value(field.type) for field in schema}
+    required = {name: full[name] for name in list_required(lake, table)}
+    return [pa.Table.from_pylist(rows, schema=schema) for rows in ([required], [full] * 2, [full] * 12)]
 
 
 def list_required(lake: Lake, table: str) -> list[str]:

@@ -27,7 +27,7 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 class Record(BaseModel):
     """A row that cannot be changed and has no unknown columns."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Part(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if times.get(name_function(item.nodeid), NOTHING).processor >= SLOW_SECONDS:
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: (-wall[groups[item.path]], groups[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports have made out of each garbage collection: it stays until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

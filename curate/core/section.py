@@ -10,7 +10,7 @@ from curate.core.identity import content_id
 class Section(BaseModel):
     """Settings of one section: frozen, and without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @property
     def digest(self) -> str:

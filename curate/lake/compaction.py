@@ -16,6 +16,7 @@ def compact_lake(lake: Lake) -> tuple[int, int]:
     Contents and history stay as they are: old files remain until `collect_garbage` forgets the snapshots that use them.
     """
     before = _count_files(lake)
+    lake.describe_empty_tables()
     for table in rewrite_files(lake):
         lake.call(f"ducklake_merge_adjacent_files('lake', {quote_text(table)})")
     return before, _count_files(lake)

@@ -33,6 +33,7 @@ from curate.lake.data_folder import (
     hide_password,
     is_local,
 )
+from curate.lake.empty_tables import add_missing_statistics
 from curate.lake.execute import execute
 from curate.lake.lake_files import LakeFiles
 from curate.lake.lost_catalog import CatalogLostError, is_lost, wait_for_catalog
@@ -105,9 +106,7 @@ class Lake:
         elif lake._show_as_of_today(snapshot):  # `prompts` is a view, and views have no rowid
             has_prompts = lake._has_table(STORE, "prompts")
             placed = _PLACED.replace("lake.prompts", f"{STORE}.main.prompts" if has_prompts else _NO_PROMPTS)
-        for folder in ("sql/macros", "sql/views"):
-            for _, statements in sorted(_read_texts(folder).items()):
-                lake._connection.execute(statements.replace(_PLACED, placed))
+        lake._create_views(placed)
         return lake
 
     def __enter__(self) -> Lake:
@@ -284,6 +283,11 @@ class Lake:
             return None
         return write_staged_file(table, rows, self.location.data)
 
+    def describe_empty_tables(self) -> None:
+        """Give tables without rows their statistics, where an older version of curate left them without."""
+        with self.lock():
+            add_missing_statistics(self._connection)
+
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
         """A maintenance procedure of DuckLake, as a transaction of its own."""
         with self.lock(), self._transact() as files:
@@ -342,6 +346,15 @@ class Lake:
                 for name in sorted(set(migrations) - applied):
                     self._connection.execute(migrations[name])
                     execute(self._connection, "INSERT INTO lake.migrations VALUES (?)", [name])
+            add_missing_statistics(self._connection)
+
+    def _create_views(self, placed: str) -> None:
+        """Create our macros and views, in one transaction: by themselves each would open the catalog anew."""
+        self._connection.execute("BEGIN")
+        for folder in ("sql/macros", "sql/views"):
+            for _, statements in sorted(_read_texts(folder).items()):
+                self._connection.execute(statements.replace(_PLACED, placed))
+        self._connection.execute("COMMIT")
 
     def _show_as_of_today(self, snapshot: int | None) -> bool:
         """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`).

@@ -56,7 +56,8 @@ WHERE = """word => {
         return [box.x, box.y, box.width, box.height];
     }
 }"""  # the box around a word of the response
-TASKS = 10
+TASKS = 10  # of each form
+FEW_TASKS = 4  # where a form is answered again: planned by the command, or with pictures and clips
 
 
 @pytest.fixture(autouse=True)
@@ -292,7 +293,7 @@ def test_forms_planned_by_the_command(
             "prompt": f"Question {number}: which fruit is red?",
             "responses": [{"id": f"q{number}-{word}", "text": f"A {word} apple"} for word in ("good", "bad")],
         }
-        for number in range(TASKS // 2)
+        for number in range(FEW_TASKS // 2)
     ]
     (tmp_path / "responses.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     (tmp_path / "red.yaml").write_text(RUBRIC, encoding="utf-8")
@@ -302,7 +303,9 @@ def test_forms_planned_by_the_command(
     )
     config = load_config(tmp_path / "curate.yaml")
     call(tmp_path, "ingest")
-    assert f"{TASKS} questions planned" in call(tmp_path, "verify", "plan", "--form", form, "--budget", "50")
+    assert f"{FEW_TASKS} questions planned" in call(
+        tmp_path, "verify", "plan", "--form", form, "--budget", "50"
+    )
     call(tmp_path, "verify", "push")
     seen: list[str] = []
 
@@ -312,12 +315,12 @@ def test_forms_planned_by_the_command(
         if len(seen) == 1:
             page.screenshot(path=tmp_path / f"{form}.png")
 
-    label(page, label_studio.url, project_of(config, form), look_and_answer)
-    assert len(seen) == TASKS
+    label(page, label_studio.url, project_of(config, form), look_and_answer, tasks=FEW_TASKS)
+    assert len(seen) == FEW_TASKS
     assert all(
         "The response names a fruit." in text and "Why: A fruit was asked for." in text for text in seen
     )
-    assert f"verify {TASKS} {TASKS}" in call(tmp_path, "verify", "pull")
+    assert f"verify {FEW_TASKS} {FEW_TASKS}" in call(tmp_path, "verify", "pull")
     call(tmp_path, "aggregate")
     with Lake.open(config.location, read_only=True) as lake:
         winners = lake.rows(
@@ -327,14 +330,14 @@ def test_forms_planned_by_the_command(
         met = lake.rows(
             "SELECT criterion, outcome, count(*) FROM criterion_verdicts GROUP BY ALL ORDER BY ALL"
         )
-    assert winners == [("A good apple",)] * (TASKS // 2)
+    assert winners == [("A good apple",)] * (FEW_TASKS // 2)
     if form == "rubric":
         assert met == [
-            ("The response hedges.", "violated", TASKS),
-            ("The response is polite.", "satisfied", TASKS // 2),
-            ("The response is polite.", "violated", TASKS // 2),
-            ("The response names a fruit.", "satisfied", TASKS // 2),
-            ("The response names a fruit.", "violated", TASKS // 2),
+            ("The response hedges.", "violated", FEW_TASKS),
+            ("The response is polite.", "satisfied", FEW_TASKS // 2),
+            ("The response is polite.", "violated", FEW_TASKS // 2),
+            ("The response names a fruit.", "satisfied", FEW_TASKS // 2),
+            ("The response names a fruit.", "violated", FEW_TASKS // 2),
         ]
     assert "nothing more to plan" in call(tmp_path, "verify", "plan", "--form", form, "--budget", "5")
 
@@ -357,7 +360,7 @@ def test_images_and_videos(
         make_task(
             at, [make(at, each) for each in ("good", "bad")[: 2 if form == "pairwise" else 1]], form=form
         )
-        for at in range(TASKS)
+        for at in range(FEW_TASKS)
     ]
     fill(lake, made)
     push_tasks(lake, config)
@@ -368,9 +371,9 @@ def test_images_and_videos(
         page.locator(".lsf-video-canvas__loading").first.wait_for(state="hidden")
         prefer_good(page) if form == "pairwise" else pass_good(page)
 
-    label(page, label_studio.url, project_of(config, name), choose)
+    label(page, label_studio.url, project_of(config, name), choose, tasks=FEW_TASKS)
     rows = answered(lake, config)
-    assert len(rows) == TASKS
+    assert len(rows) == FEW_TASKS
     good = good_ids(lake)
     for row in rows:
         assert row["score"] == 1.0 if form == "pointwise" else row[f"response_{row['outcome']}"] in good

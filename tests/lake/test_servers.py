@@ -33,7 +33,7 @@ from curate.lake.traces import Traces
 from tests.lake.servers import PASSWORD, S3_KEY, S3_SECRET, PostgresServer, S3Server, find_postgres_programs
 
 WRITERS = 4
-SECONDS = float(os.environ.get("CURATE_WRITERS_SECONDS", "20"))
+SECONDS = float(os.environ.get("CURATE_WRITERS_SECONDS", "8"))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def post(url: str, body: dict[str, object]) -> float:
         f"{url}/score", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     start = time.monotonic()
-    with urllib.request.urlopen(request, timeout=600) as response:
+    with urllib.request.urlopen(request, timeout=3600) as response:
         response.read()
     return time.monotonic() - start
 

@@ -14,6 +14,8 @@ from curate.export.shards import ROWS_PER_GROUP
 from curate.lake.lake import Lake
 
 ROWS_PER_SLICE = 16_384
+_BYTES_AT_ONCE = 192 << 20  # of texts that are looked up by id, and held in memory
+_ROWS_AT_ONCE = 20 * ROWS_PER_SLICE  # of ids
 _BY_PROMPT = (
     "prompts",
     "responses",
@@ -36,7 +38,7 @@ def stream_slices(reader: Lake, table: ExportTable, parameters: Sequence[object]
         table: The table to read.
         parameters: Parameters of its query.
     """
-    if reader.value("SELECT count(*) FROM selection WHERE reason IS NULL") <= ROWS_PER_SLICE:
+    if _fits_at_once(reader, table):
         yield from _read_rows(reader, table, parameters, [lookup.query for lookup in table.lookups])
         return
     reader.rows(read_query("export_slices"), [ROWS_PER_SLICE])
@@ -59,6 +61,14 @@ def stream_slices(reader: Lake, table: ExportTable, parameters: Sequence[object]
         for name in (*copied, *lookups):
             reader.rows(f"DROP TABLE sliced_{name}")
         reader.rows("ALTER TABLE whole_selection_of_slices RENAME TO selection")
+
+
+def _fits_at_once(reader: Lake, table: ExportTable) -> bool:
+    """Tell whether the rows are few, or ids with texts that memory holds: a copy of all texts costs time."""
+    rows = int(reader.value("SELECT count(*) FROM selection WHERE reason IS NULL"))
+    if rows <= ROWS_PER_SLICE or not table.lookups or rows > _ROWS_AT_ONCE:
+        return rows <= ROWS_PER_SLICE
+    return int(reader.value(read_query("export_text_bytes"))) <= _BYTES_AT_ONCE
 
 
 def _copy_with_slice(reader: Lake, name: str, query: str) -> None:

@@ -217,7 +217,7 @@ class EmbeddingReward:
     def score_in_steps(
         self, prompt_ids: Sequence[str], prompts: Sequence[Dialogue], responses: Sequence[str]
     ) -> Steps[Float64]:
-        """Do what `score` does, a few windows of the texts at a time."""
+        """Do what `score` does, one forward pass of the embedding model a step."""
         texts = _list_texts(prompt_ids, prompts, responses)
         return self._score_vectors(prompt_ids, (yield from self.sentence_embedder.embed_in_steps(texts)))
 

@@ -366,14 +366,16 @@ def test_quotes_in_paths_are_no_trouble(
 def test_slices_change_no_byte(
     labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    for name, size in (("whole", 1_000), ("sliced", 10)):
+    for name, size, most in (("whole", 1_000, 0), ("sliced", 10, -1), ("ids", 10, 1_000_000)):
+        monkeypatch.setattr("curate.export.slices._BYTES_AT_ONCE", most)
         monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)
         write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / name), format=form))
     whole, sliced = files_of(tmp_path / "whole"), files_of(tmp_path / "sliced")
-    assert whole.keys() == sliced.keys()
+    ids = files_of(tmp_path / "ids")
+    assert whole.keys() == sliced.keys() == ids.keys()
     rows = {path: data for path, data in whole.items() if path.startswith("data/")}  # pages name the snapshot
     assert rows
-    assert {path: sliced[path] for path in rows} == rows
+    assert {path: sliced[path] for path in rows} == {path: ids[path] for path in rows} == rows
 
 
 def test_slices_go_along_the_batches_of_prompts(
@@ -401,6 +403,7 @@ def test_slices_go_along_the_batches_of_prompts(
             "a.response_id < b.response_id JOIN prompts ON prompts.prompt_id = a.prompt_id "
             f"WHERE prompts.key::INT >= {first}"
         )
+        monkeypatch.setattr("curate.export.slices._BYTES_AT_ONCE", -1)
         for name, size in (("whole", 100_000), ("sliced", 700)):
             monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)
             write_export(lake, CONFIG, ExportEntry(path=str(tmp_path / f"{name}-{last}")))

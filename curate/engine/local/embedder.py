@@ -20,7 +20,6 @@ Float32 = NDArray[np.float32]
 Window = tuple[str, int]  # a piece of a text, and its number of tokens (at least 1)
 _STRETCH = 1 << 15  # characters that are tokenised at a time: a longer text would hold memory and thread
 _WINDOWS = 4096  # whose texts are held at a time
-_SHORT_STEP = 4  # windows that one CPU reads in some 50 ms
 
 
 @dataclass
@@ -42,12 +41,12 @@ class Embedder:
         return embed_windows(texts, self._split_text, self.embed_beginnings)
 
     def embed_in_steps(self, texts: Sequence[str], *, beginnings: bool = False) -> Steps[Float32]:
-        """Do what `embed` or `embed_beginnings` does, a few windows or one forward pass of the model at a time."""
+        """Do what `embed` or `embed_beginnings` does, one forward pass of the model a step."""
         return embed_windows_in_steps(
             texts,
             _take_whole if beginnings else self._split_text,
             self.embed_beginnings,
-            windows=max(_SHORT_STEP, self.batch),
+            windows=self.batch,
         )
 
     def embed_beginnings(self, texts: Sequence[str]) -> Float32:

@@ -67,7 +67,7 @@ class CachedEmbedder:
         return run_steps(self._embed(texts, encode, track))
 
     def embed_in_steps(self, texts: Sequence[str]) -> Steps[Float32]:
-        """Do what `embed` does, a few windows or one forward pass of the model at a time."""
+        """Do what `embed` does, one forward pass of the model a step."""
         return self._embed(texts, self._encode_in_steps, no_progress)
 
     def count_tokens(self, text: str, most: int) -> int:

@@ -2,8 +2,8 @@
 
 Columns as tatsu-lab/stanford_alpaca has them, and as they are read by torchtune (`alpaca_dataset`), Axolotl (`type:
 alpaca`, src/axolotl/prompt_strategies/alpaca_chat.py at axolotl-ai-cloud/axolotl 067b021) and LLaMA-Factory
-(`AlpacaDatasetConverter` in src/llamafactory/data/converter.py at hiyouga/LLaMA-Factory ff6d4d1). They have one place for
-what is asked, and no common one for system prompts and earlier turns.
+(`AlpacaDatasetConverter` in src/llamafactory/data/converter.py at hiyouga/LLaMA-Factory ff6d4d1). They have one place
+for what is asked, and no common one for system prompts and earlier turns.
 """
 
 from __future__ import annotations

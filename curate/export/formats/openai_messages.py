@@ -1,8 +1,9 @@
 """The format `openai-messages`: whole conversations of {role, content}, two of them for a pair.
 
 As torchtune reads them (torchtune/data/_messages.py: `ChosenRejectedToMessages` of `preference_dataset`,
-`OpenAIToMessages` of `chat_dataset`, and `validate_messages`, at pytorch/torchtune bd2a0fc), and for `messages` Axolotl's
-`type: chat_template`. A system message comes first, and users and assistants take turns; role and content alone are read.
+`OpenAIToMessages` of `chat_dataset`, and `validate_messages`, at pytorch/torchtune bd2a0fc), and for `messages`
+Axolotl's `type: chat_template`. A system message comes first, and users and assistants take turns; role and content
+alone are read.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class MessagesOptions(Section):
 
     task: Literal["preference", "sft"] = Field(
         "preference",
-        description="preference: a better and a worse conversation. sft: the one with the best response of each prompt.",
+        description="preference: a better and a worse conversation. sft: that with the best response of each prompt.",
     )
 
 

@@ -86,15 +86,28 @@ def _read_rows(
         yield from reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
         return
     rows = reader.arrow(table.query, parameters)
-    tables = [reader.arrow(query).combine_chunks() for query in lookups]
+    values = [reader.arrow(query).combine_chunks() for query in lookups]
+    places = {  # found for all rows at once: each search hashes all ids of a lookup
+        (number, id_column): _find_places(rows.column(id_column), values[number][lookup.key])
+        for number, lookup in enumerate(table.lookups)
+        for id_column, _ in lookup.columns.values()
+    }
+    start = 0
     for batch in rows.to_batches(ROWS_PER_GROUP):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        for lookup, values in zip(table.lookups, tables, strict=True):
+        for number, lookup in enumerate(table.lookups):
             for name, (id_column, value_column) in lookup.columns.items():
-                places = pc.index_in(batch.column(id_column), value_set=values[lookup.key])
-                if places.null_count:
-                    raise AssertionError(f"{name}: {places.null_count} ids of {id_column} are unknown")
-                columns[name] = values[value_column].chunk(0).take(places)
+                taken = places[number, id_column].slice(start, batch.num_rows)
+                columns[name] = values[number][value_column].chunk(0).take(taken)
+        start += batch.num_rows
         yield pa.RecordBatch.from_pydict(
             {name: columns[name] for name in table.schema.names if name in columns}
         )
+
+
+def _find_places(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.Array:
+    """Return where each id stands in the known ones."""
+    places = pc.index_in(ids, value_set=known).combine_chunks()
+    if places.null_count:
+        raise AssertionError(f"{places.null_count} ids are unknown")
+    return places

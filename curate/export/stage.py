@@ -201,6 +201,11 @@ def _refuse_lake_folder(lake: Lake, target: Path) -> None:
 def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:
     iterations = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
     if not iterations and form.needs_labels:
+        if reader.value("SELECT count(*) FROM runs WHERE stage = 'aggregate' AND status = 'done'"):
+            raise CurateError(
+                f"There are no preferences to export to {entry.path}: no prompt has two responses that anybody has "
+                "compared. Bring more responses or judgments, and run `curate aggregate` again."
+            )
         raise CurateError(
             f"There are no preferences to export to {entry.path} yet: run `curate aggregate` first."
         )

@@ -21,6 +21,7 @@ from curate.data.preference_pairs import read_pairs
 from curate.export import write_export, write_exports
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 from curate.records import Message, Part, Prompt, Response, plain_text
 from tests.conftest import table
 
@@ -106,8 +107,13 @@ def test_raw_tables_need_no_aggregation(sample_lake: Lake, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("form", ["trl-preference", "ranking"])
 def test_training_formats_need_preferences(sample_lake: Lake, tmp_path: Path, form: Any) -> None:
+    entry = ExportEntry(path=str(tmp_path / "out"), format=form)
     with pytest.raises(CurateError, match="run `curate aggregate` first"):
-        write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format=form))
+        write_export(sample_lake, CONFIG, entry)
+    with StageRun(sample_lake, "aggregate").chunk("iteration-0", fingerprint="f", status="done"):
+        pass  # which has found no pair
+    with pytest.raises(CurateError, match="no prompt has two responses that anybody has compared"):
+        write_export(sample_lake, CONFIG, entry)
 
 
 def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Path) -> None:

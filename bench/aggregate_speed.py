@@ -45,13 +45,13 @@ from synthetic_panel import Panel, synthetic_panel
 from curate.aggregate import aggregate_judgments
 from curate.aggregate.annotators import panel
 from curate.aggregate.annotators.result import AnnotatorFit
-from curate.aggregate.graph.denoise import denoise_graphs, denoise_then_ensemble
+from curate.aggregate.graph.denoise import denoise_graphs, sum_denoised_graphs
 from curate.aggregate.graph.majority import Majority, build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
 from curate.aggregate.ranking.bradley_terry import bootstrap_scores, bradley_terry
 from curate.aggregate.ranking.prompt_scores import PromptScores, fit_prompt_scores
-from curate.aggregate.ranking.tournament import Tournament, build_tournament
+from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Votes
 from curate.config.project import Config
 from curate.lake.lake import Lake, Location
@@ -101,6 +101,11 @@ def says_a(pairs: PairTally, found: DenoisedGraphs | Majority | PromptScores | A
     return found.score[pairs.a] - found.score[pairs.b]
 
 
+def _denoise_then_ensemble(votes: Votes) -> DenoisedGraphs:
+    pairs, net = sum_denoised_graphs(votes)
+    return denoise_graphs(pairs, net=net)
+
+
 def compare_panels(known: Panel, repeat: int, peer_judgments: int) -> None:
     """Votes in memory to one direction per pair."""
     votes = known.votes
@@ -109,7 +114,7 @@ def compare_panels(known: Panel, repeat: int, peer_judgments: int) -> None:
     for name, work, runs in (
         ("majority + exact graphs", graphs_and_majority, repeat),
         ("majority alone", build_majority, repeat),
-        ("denoise-then-ensemble", denoise_then_ensemble, 1),
+        ("denoise-then-ensemble", _denoise_then_ensemble, 1),
         ("panel model to convergence", panel.fit, repeat),
         ("Bradley–Terry per prompt", lambda votes: fit_prompt_scores(tally_pairs(votes)), repeat),
     ):
@@ -371,7 +376,9 @@ def rank_models(repeat: int, models: int = 19, judgments: int = 94_000) -> None:
     votes, outcome = _model_votes(models, judgments)
 
     def cells() -> Tournament:
-        return build_tournament(tally_pairs(votes), np.arange(models, dtype=np.int32))
+        pairs = tally_pairs(votes)  # of one prompt, whose responses are the models
+        wins = {"wins_a": pairs.weight_a, "wins_b": pairs.weight_b, "ties": pairs.weight_tie}
+        return Tournament(models=models, a=pairs.a, b=pairs.b, **wins, votes=float(pairs.n.sum()))
 
     once, fitted = best_of(repeat, lambda: bradley_terry(cells()))
     drawn, _ = best_of(repeat, lambda: bootstrap_scores(cells()))

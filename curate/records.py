@@ -417,6 +417,7 @@ class Quarantined(Record):
 class FilterDecision(Record):
     """Decision of a filter about a prompt, a response or a pair: to `drop` it, to `mask` it, or only to `report` it.
 
+    What a filter routes to people stays out (`route`) until they let it `pass`, or `drop` it.
     `item_id` of a pair is the ids of its responses with a blank between them; exports of pairs leave it out.
     `other`: the prompt, response or benchmark that it repeats, or the forms of personal data in it; `score`: how alike
     they are, or what was measured.
@@ -427,7 +428,7 @@ class FilterDecision(Record):
     target: Literal["prompt", "response", "pair"]
     item_id: str
     prompt_id: str
-    action: Literal["drop", "report", "mask"]
+    action: Literal["drop", "report", "mask", "route", "pass"]
     reason: str
     score: float | None = None
     other: str | None = None

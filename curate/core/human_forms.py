@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+FILTER_ASPECT = "filter "
+"""Before the name of a filter: what people are asked about is whether a response that it found may stay."""
+
 AskedAs = Literal["pairwise", "ranking", "pass-fail", "rubric", "critique"]

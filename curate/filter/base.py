@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curate.core.section import Section
 
@@ -124,6 +124,17 @@ class TextFilterOptions(FilterOptions):
     of: Literal["prompt", "response"] = Field(
         "response", description="What is looked at: prompt or response."
     )
+    action: Literal["drop", "report", "route"] = Field(  # type: ignore[assignment]  # one more than others have
+        "drop",
+        description="drop: no judge is asked, and exports leave it out. report: it is only counted. route: a response "
+        "is left out until people let it stay (`curate verify plan --filter NAME`).",
+    )
+
+    @model_validator(mode="after")
+    def _route_responses_alone(self) -> Self:
+        if self.action == "route" and self.of != "response":
+            raise ValueError("people are asked about responses alone: `action: route` needs `of: response`")
+        return self
 
 
 class TextFilter(Filter):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from curate.config.project import Config
+from curate.core.human_forms import FILTER_ASPECT
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.core.resources import read_query
 from curate.filter.base import Decision
 from curate.filter.items import open_items
 from curate.filter.registry import ConfiguredFilter, open_filters
@@ -21,20 +23,39 @@ from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import FilterDecision, arrow_schema
 
 _TABLE = "filter_decisions"
-_NOTES = {"report": " (reported only)", "mask": " (masked in exports)"}
+_NOTES = {
+    "report": " (reported only)",
+    "mask": " (masked in exports)",
+    "route": " (out until people let them stay: `curate verify plan --filter {name}`)",
+    "pass": " (people let them stay)",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """The decisions of one filter about `items` prompts or responses."""
+    """The decisions of one filter about `items` prompts or responses; `answers`: which ones may stay, as people say."""
 
     configured: ConfiguredFilter
     items: int
     decisions: Sequence[Decision]
+    answers: Mapping[str, bool]
 
     @property
     def reasons(self) -> Counter[str]:
         return Counter(decision.reason for decision in self.decisions)
+
+    @property
+    def dropped(self) -> list[Decision]:
+        """The decisions that leave something out."""
+        return [decision for decision in self.decisions if self.find_action(decision) in ("drop", "route")]
+
+    def find_action(self, decision: Decision) -> str:
+        """Return what becomes of an item: what the filter does, and of what it routes what people have said."""
+        action = str(self.configured.filter.options.action)
+        stays = self.answers.get(decision.item.id)
+        if action != "route" or stays is None:
+            return action
+        return "pass" if stays else "drop"
 
 
 def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
@@ -55,7 +76,7 @@ def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> S
     with track("filter", len(filters)) as advance:
         _read_pairs(lake, config, filters)
         for configured in filters:
-            chain = content_id(chain, configured.revision, *_digest_pairs(lake, configured))
+            chain = content_id(chain, configured.revision, *_digest_verdicts(lake, configured))
             if find_newest_run(lake, "filter", configured.name) != chain:
                 result = _decide(lake, configured, _list_dropped(lake, _names_before(filters, configured)))
                 _write(run, result, chain)
@@ -64,7 +85,7 @@ def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> S
     for name, action, number in lake.rows(
         f'SELECT "filter", action, count(*) FROM {_TABLE} GROUP BY ALL ORDER BY "filter"'
     ):
-        notes.append(f"{name} {number:,}{_NOTES.get(str(action), '')}")
+        notes.append(f"{name} {number:,}{_NOTES.get(str(action), '').format(name=name)}")
     return run.summary(skipped=not worked and not run.commits, note=", ".join(notes))
 
 
@@ -76,8 +97,7 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
     _read_pairs(lake, config, filters)
     for configured in filters:
         result = _decide(lake, configured, pa.table({"item_id": pa.array(dropped, pa.string())}))
-        if configured.filter.options.action == "drop":
-            dropped += [decision.item.id for decision in result.decisions]
+        dropped += [decision.item.id for decision in result.dropped]
         results.append(result)
     return results
 
@@ -100,12 +120,18 @@ def _open_filters(config: Config) -> list[ConfiguredFilter]:
 def _decide(lake: Lake, configured: ConfiguredFilter, dropped: pa.Table) -> FilterResult:
     items = open_items(lake, configured.filter.reads, dropped)
     decisions = {decision.item.id: decision for decision in configured.filter.find(items)}
-    return FilterResult(configured, len(items), list(decisions.values()))
+    return FilterResult(configured, len(items), list(decisions.values()), _read_answers(lake, configured))
+
+
+def _read_answers(lake: Lake, configured: ConfiguredFilter) -> dict[str, bool]:
+    """Read which of the responses that the filter has sent to people may stay."""
+    if configured.filter.options.action != "route":
+        return {}
+    return dict(lake.rows(read_query("filter_answers"), [FILTER_ASPECT + configured.name]))
 
 
 def _write(run: StageRun, result: FilterResult, fingerprint: str) -> None:
     configured = result.configured
-    action = configured.filter.options.action
     rows = [
         FilterDecision(
             filter=configured.name,
@@ -113,7 +139,7 @@ def _write(run: StageRun, result: FilterResult, fingerprint: str) -> None:
             target=configured.filter.target,
             item_id=decision.item.id,
             prompt_id=decision.item.prompt_id,
-            action=action,
+            action=result.find_action(decision),
             reason=decision.reason,
             score=decision.score,
             other=decision.other,
@@ -121,7 +147,7 @@ def _write(run: StageRun, result: FilterResult, fingerprint: str) -> None:
         ).model_dump()
         for decision in result.decisions
     ]
-    dropped = dict(result.reasons) if action == "drop" else {}
+    dropped = dict(Counter(decision.reason for decision in result.dropped))
     with run.chunk(configured.name, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete(_TABLE, '"filter" = ?', [configured.name])
         writer.append(_TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(FilterDecision)))
@@ -145,7 +171,10 @@ def _read_pairs(lake: Lake, config: Config, filters: Sequence[ConfiguredFilter])
         collect_aspect_votes(lake, list_aspects(lake), all_pairs=True)
 
 
-def _digest_pairs(lake: Lake, configured: ConfiguredFilter) -> list[str]:
+def _digest_verdicts(lake: Lake, configured: ConfiguredFilter) -> list[str]:
+    """Digest what the filter's decisions depend on beside texts: answers of people, or what annotators say of pairs."""
+    if configured.filter.options.action == "route":
+        return [content_id(*sorted(_read_answers(lake, configured).items()))]
     if configured.filter.reads != "pair":
         return []
     return [lake.digest("aspect_votes", "row(response_a, response_b, aspect, annotator_id, verdict)")]
@@ -161,6 +190,6 @@ def _names_before(filters: Sequence[ConfiguredFilter], configured: ConfiguredFil
 
 def _list_dropped(lake: Lake, names: Sequence[str]) -> pa.Table:
     return lake.arrow(
-        f"SELECT DISTINCT item_id FROM {_TABLE} WHERE action = 'drop' AND list_contains($1, \"filter\")",
+        f"SELECT DISTINCT item_id FROM {_TABLE} WHERE action IN ('drop', 'route') AND list_contains($1, \"filter\")",
         [list(names)],
     )

@@ -67,9 +67,10 @@ def list_unfinished(lake: Lake, judges: Iterable[ConfiguredJudge]) -> list[tuple
 def digest_responses(lake: Lake) -> str:
     """Return a digest of the ids of all responses that no filter drops: with another one there are other questions."""
     responses = lake.digest("responses", "response_id")
-    if not lake.value("SELECT count(*) FROM lake.filter_decisions WHERE action = 'drop'"):
+    dropped = "action IN ('drop', 'route')"
+    if not lake.value(f"SELECT count(*) FROM lake.filter_decisions WHERE {dropped}"):
         return responses
-    return content_id(responses, lake.digest("filter_decisions", "item_id", "action = 'drop'"))
+    return content_id(responses, lake.digest("filter_decisions", "item_id", dropped))
 
 
 def make_closing_fingerprint(lake: Lake, configured: ConfiguredJudge, responses: str) -> str:

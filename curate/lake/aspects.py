@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from curate.core.human_forms import FILTER_ASPECT
 from curate.core.resources import read_query
 from curate.core.sql_text import quote_text
 from curate.lake.lake import Lake
@@ -24,9 +25,9 @@ def select_aspect(lake: Lake, aspect: str) -> Iterator[None]:
 
 
 def list_aspects(lake: Lake) -> list[str]:
-    """List the aspects that judgments of the lake are about."""
+    """List the aspects of quality that judgments of the lake are about."""
     query = "SELECT DISTINCT aspect FROM judgments WHERE aspect IS NOT NULL ORDER BY aspect"
-    return [str(aspect) for (aspect,) in lake.rows(query)]
+    return [aspect for (aspect,) in lake.rows(query) if not str(aspect).startswith(FILTER_ASPECT)]
 
 
 def collect_aspect_votes(lake: Lake, aspects: list[str], *, all_pairs: bool = False) -> None:

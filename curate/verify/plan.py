@@ -18,14 +18,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.human_forms import AskedAs
+from curate.core.human_forms import FILTER_ASPECT, AskedAs
 from curate.core.identity import content_id
-from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
@@ -61,6 +59,7 @@ def plan_questions(
         budget: Number of questions of the form that may wait for an answer, at least 1.
         form: Form of the questions; default: `verify.form`.
         aspect: The one criterion to ask about; default: `verify.aspect`, or that of the rubric in the rubric form.
+            `FILTER_ASPECT` and the name of a filter: whether what that filter has sent to people may stay.
         part: Name of this plan in the table `runs`.
         details: What `runs` keeps beside the counts.
 
@@ -102,6 +101,11 @@ def _read_rubric_aspect(config: Config, asked_as: AskedAs) -> str | None:
 def _require_questions(states: QuestionStates) -> None:
     if len(states):
         return
+    if states.aspect is not None and states.aspect.startswith(FILTER_ASPECT):
+        raise CurateError(
+            f"No response waits for people because of a filter {states.aspect.removeprefix(FILTER_ASPECT)!r}: one of "
+            "curate.yaml with `action: route` sends them there when `curate filter` runs."
+        )
     if states.asked_as == "pairwise":
         raise CurateError("There are no preferences to verify yet: run `curate aggregate` first.")
     wanted = (
@@ -158,8 +162,9 @@ def _select_questions(
     gold = states.take_first(states.unanimous & ~states.gold_asked, int(quality.gold * budget))
     repeat = states.take_first(states.answered & ~states.repeated, int(quality.repeat * budget))
     left = budget - len(adjudicate) - len(gold) - len(repeat)
-    # Without labels of pairs, there is nothing that a strategy could choose by.
-    share = settings.random if len(pairs) else 1.0
+    # Without labels of pairs, there is nothing that a strategy could choose by; and they tell nothing of a filter.
+    of_filter = states.aspect is not None and states.aspect.startswith(FILTER_ASPECT)
+    share = settings.random if len(pairs) and not of_filter else 1.0
     new, converted = extend_random_stratum(
         states.draw, states.random, states.asked, int(np.ceil(share * left))
     )
@@ -333,8 +338,3 @@ def _describe_plan(states: QuestionStates, selection: Selection, forecast: Accep
     planned = f"{selection.questions:,} questions planned ({counts})" if counts else "nothing more to plan"
     waiting = f"{planned}; {states.waiting + selection.questions:,} wait for an answer"
     return waiting if forecast is None else f"{waiting}. {str(forecast).capitalize()}."
-
-
-def read_waiting(lake: Lake) -> pl.DataFrame:
-    """Read the questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
-    return lake.frame(read_query("verify_waiting"))

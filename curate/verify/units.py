@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from curate.core.human_forms import AskedAs
+from curate.core.human_forms import FILTER_ASPECT, AskedAs
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.verify.routing.pairs import Float64, Int64, draw_permanently
@@ -20,7 +20,8 @@ def read_unit_states(
     """Read what could be asked in a form, and how far it is.
 
     A ranking is about all responses of a prompt that has three or more; pass-fail, rubric and critique about each
-    response; filters leave some out. Pairs are those of the last aggregation.
+    response; filters leave some out. Pairs are those of the last aggregation. An aspect that names a filter is asked of
+    the responses that this filter has sent to people.
 
     Args:
         lake: The project's lake.
@@ -29,7 +30,7 @@ def read_unit_states(
         aspect: The one criterion to ask about; None: the responses as a whole.
         seed: Seed of the permanent random numbers.
     """
-    questions = _list_questions(lake, pairs, asked_as)
+    questions = _list_questions(lake, pairs, asked_as, aspect)
     key = ["prompt_id", "responses"]
     tasks = lake.frame(
         "SELECT prompt_id, sorted_responses AS responses, purpose, strategy = 'random' AS random FROM queued_questions "
@@ -75,7 +76,13 @@ def index_units(states: QuestionStates, pairs: PairStates) -> Int64:
     return np.stack([column.cast(pl.Int64).fill_null(-1).to_numpy() for column in columns], axis=1)
 
 
-def _list_questions(lake: Lake, pairs: PairStates, asked_as: AskedAs) -> pl.DataFrame:
+def _list_questions(lake: Lake, pairs: PairStates, asked_as: AskedAs, aspect: str | None) -> pl.DataFrame:
+    if aspect is not None and aspect.startswith(FILTER_ASPECT):
+        return lake.frame(
+            "SELECT prompt_id, [item_id] AS responses FROM filter_decisions "
+            "WHERE \"filter\" = $1 AND action = 'route' ORDER BY ALL",
+            [aspect.removeprefix(FILTER_ASPECT)],
+        )
     if asked_as == "pairwise":
         return pairs.questions
     responses = lake.frame(read_query("verify_responses"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -11,9 +12,15 @@ from hypothesis import strategies as st
 from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema
-from curate.verify.plan import extend_random_stratum, plan_questions, read_waiting
+from curate.verify.plan import extend_random_stratum, plan_questions
+
+
+def read_waiting(lake: Lake) -> pl.DataFrame:
+    """The questions that nobody has answered yet, most important first."""
+    return lake.frame(read_query("verify_waiting"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def denoise_graphs(
 
     `net` float64[E] holds the signed arc weights (default: `net_votes`); `log_odds` of a model's posterior
     gives the most probable order instead of the one that the most votes support. Exact for prompts of at most
-    `exact_limit` responses, 20 at most; denoised response more doubles the time (16: about 2 ms, 19: about 20 ms
+    `exact_limit` responses, 20 at most; each response more doubles the time (16: about 2 ms, 19: about 20 ms
     a prompt). Larger prompts are exact where their strongly connected components are that small; see
     `graph.large`.
     """
@@ -31,7 +31,7 @@ def denoise_graphs(
     net = net_votes(pairs) if net is None else np.ascontiguousarray(net, np.float64)
     if len(net) != len(pairs) or not np.isfinite(net).all():
         raise CurateError(
-            f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for denoised."
+            f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for each."
         )
     solved = solve_exactly(
         pairs.responses, pairs.offsets, pairs.a, pairs.b, net, limit=exact_limit, threads=threads
@@ -93,26 +93,6 @@ def _summarise_graphs(
             rank[v] *= 1 + above[n - standing[v] - 1]
 
 
-def denoise_then_ensemble(
-    votes: Votes,
-    *,
-    weight: Float64 | None = None,
-    soft: bool = False,
-    exact_limit: int = 16,
-    threads: int | None = None,
-) -> DenoisedGraphs:
-    """Denoise each annotator's graph, sum what is left, and denoise the sum: the order of PGED's released code.
-
-    An annotator's arc is left where all of that graph's optimal orders keep it, so of a balanced cycle nothing is,
-    instead of what an arbitrary choice leaves. The released code stops at the sum, which may be cyclic again; here
-    it is denoised too. `tally` holds all votes, `net` what is left of them.
-    """
-    together, net = sum_denoised_graphs(
-        votes, weight=weight, soft=soft, exact_limit=exact_limit, threads=threads
-    )
-    return denoise_graphs(together, net=net, exact_limit=exact_limit, threads=threads)
-
-
 def sum_denoised_graphs(
     votes: Votes,
     *,
@@ -121,7 +101,12 @@ def sum_denoised_graphs(
     exact_limit: int = 16,
     threads: int | None = None,
 ) -> tuple[PairTally, Float64]:
-    """Denoise each annotator's graph and sum what is left: the tally of all votes, and float64[E] for `denoise`."""
+    """Denoise each annotator's graph and sum what is left: the tally of all votes, and float64[E] for `denoise_graphs`.
+
+    This is the order of PGED's released code. An annotator's arc is left where all of that graph's optimal orders keep
+    it, so of a balanced cycle nothing is, instead of what an arbitrary choice leaves. The released code stops at the
+    sum, which may be cyclic again, and is to be denoised too.
+    """
     graphs = annotator_graphs(votes, weight=weight, soft=soft, threads=threads)
     denoised = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
     left = np.flatnonzero(denoised.direction * denoised.net > 0.0)

@@ -8,7 +8,6 @@ import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.votes import Float64, Int32, Int64
-from curate.core.errors import CurateError
 from curate.core.kernels import compile_kernel
 
 
@@ -44,40 +43,6 @@ class Tournament:
             weight_b=self.wins_b,
             weight_tie=self.ties,
         )
-
-
-def build_tournament(pairs: PairTally, model: Int32, *, models: int | None = None) -> Tournament:
-    """Sum a tally over prompts; `model` int32[R] says who wrote each response, -1 for nobody in the tournament.
-
-    Pairs of one model's own responses say nothing about models and are left out.
-    """
-    if len(model) != pairs.responses[-1]:
-        raise CurateError(
-            f"tournament: {len(model)} models for {pairs.responses[-1]} responses; give one for each."
-        )
-    first, second = model[pairs.a].astype(np.int64), model[pairs.b].astype(np.int64)
-    met = (first >= 0) & (second >= 0) & (first != second)
-    first, second = first[met], second[met]
-    turned = first > second
-    count = models if models is not None else int(model.max(initial=-1)) + 1
-    key, cell = np.unique(np.minimum(first, second) * count + np.maximum(first, second), return_inverse=True)
-    for_first, for_second = pairs.weight_a[met], pairs.weight_b[met]
-    sums = np.zeros((3, len(key)))
-    for total, weight in (
-        (sums[0], np.where(turned, for_second, for_first)),
-        (sums[1], np.where(turned, for_first, for_second)),
-        (sums[2], pairs.weight_tie[met]),
-    ):
-        total += np.bincount(cell, weight, len(key))
-    return Tournament(
-        models=count,
-        a=key // max(count, 1),
-        b=key % max(count, 1),
-        wins_a=sums[0],
-        wins_b=sums[1],
-        ties=sums[2],
-        votes=float(pairs.n[met].sum()),
-    )
 
 
 def rank_tournament(responses: Int64, rank: Int32, model: Int32, *, models: int | None = None) -> Tournament:

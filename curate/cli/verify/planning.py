@@ -14,7 +14,8 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
-from curate.core.human_forms import AskedAs
+from curate.core.errors import CurateError
+from curate.core.human_forms import FILTER_ASPECT, AskedAs
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
@@ -35,11 +36,24 @@ def choose_questions(
         str | None,
         typer.Option("--aspect", help="The one criterion to ask about; default: `verify.aspect`, or none."),
     ] = None,
+    of_filter: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            help="Ask whether the responses may stay that this filter (`action: route`) has found.",
+        ),
+    ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> Stages:
     """Choose questions for people, and forecast what their answers would bring."""
     from curate.verify.plan import plan_questions
 
+    if of_filter is not None:
+        if form is not None or aspect is not None:
+            raise CurateError(
+                "`--filter` asks whether responses may stay: leave out `--form` and `--aspect`."
+            )
+        form, aspect = "pass-fail", FILTER_ASPECT + of_filter
     with open_lake(settings := load_config(config)) as lake:
         return print_summaries([plan_questions(lake, settings, budget=budget, form=form, aspect=aspect)])
 

@@ -14,9 +14,10 @@ from curate.filter.base import Decision, Filter, Items, Target, TextFilterOption
 class PersonalDataOptions(TextFilterOptions):
     """Options of `personal-data`."""
 
-    action: Literal["drop", "report", "mask"] = Field(  # type: ignore[assignment]  # one more than others have
+    action: Literal["drop", "report", "route", "mask"] = Field(  # type: ignore[assignment]  # one more
         "drop",
-        description="drop: exports leave it out. mask: exports hold `[EMAIL]` in its place. report: count.",
+        description="drop: exports leave it out. mask: exports hold `[EMAIL]` in its place. report: count. route: a "
+        "response is left out until people let it stay (`curate verify plan --filter NAME`).",
     )
     forms: list[Form] = Field(
         ["email", "phone", "card", "iban", "us-ssn"], min_length=1, description="What is looked for."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from curate.aggregate.graph.by_annotator import annotator_graphs
-from curate.aggregate.graph.denoise import denoise_graphs, denoise_then_ensemble
+from curate.aggregate.graph.denoise import denoise_graphs, sum_denoised_graphs
 from curate.aggregate.graph.tally import tally_pairs
 from curate.aggregate.votes import Votes
 
@@ -72,6 +72,11 @@ def test_graphs_per_annotator_hold_each_ones_votes(seed):
         assert (np.diff(inside) > 0).all()
         assert set(inside.tolist()) == {*a.tolist(), *b.tolist()}
     assert result == naive_graphs(votes)
+
+
+def denoise_then_ensemble(votes, weight=None):
+    pairs, net = sum_denoised_graphs(votes, weight=weight)
+    return denoise_graphs(pairs, net=net)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -5,15 +5,12 @@ from __future__ import annotations
 from itertools import pairwise, permutations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.ranking.ensemble import borda_scores, kemeny_order
 from curate.aggregate.ranking.pagerank import compute_pagerank
-from curate.aggregate.ranking.tournament import Tournament, build_tournament, rank_tournament
-from curate.core.errors import CurateError
+from curate.aggregate.ranking.tournament import Tournament, rank_tournament
 
 
 @st.composite
@@ -61,27 +58,6 @@ def test_borda_is_the_mean_share_beaten(case):
                     np.mean([(rank[j] > rank[i]) + (rank[j] == rank[i]) / 2 for j in others])
                 )
     np.testing.assert_allclose(found, [np.mean(s) if s else np.nan for s in shares])
-
-
-def test_a_tally_becomes_a_tournament_of_models():
-    pairs = PairTally(
-        responses=np.array([0, 3, 5]),
-        offsets=np.array([0, 3, 4]),
-        a=np.array([0, 0, 1, 3], np.int32),
-        b=np.array([1, 2, 2, 4], np.int32),
-        n=np.array([3, 1, 2, 4], np.int32),
-        weight_a=np.array([2.0, 1.0, 0.0, 3.0]),
-        weight_b=np.array([1.0, 0.0, 1.0, 0.0]),
-        weight_tie=np.array([0.0, 0.0, 1.0, 1.0]),
-    )
-    cells = build_tournament(pairs, np.array([2, 0, 2, 2, 0], np.int32), models=3)
-    assert (cells.a.tolist(), cells.b.tolist()) == ([0], [2])  # 0 and 2 of prompt 0 are the same model
-    assert cells.wins_a.tolist() == [1.0 + 0.0 + 0.0]
-    assert cells.wins_b.tolist() == [2.0 + 1.0 + 3.0]
-    assert cells.ties.tolist() == [2.0]
-    assert cells.votes == 9.0
-    with pytest.raises(CurateError, match="2 models for 5 responses"):
-        build_tournament(pairs, np.zeros(2, np.int32))
 
 
 def test_pagerank_is_the_eigenvector_of_the_dense_matrix():

@@ -110,7 +110,8 @@ def test_training_formats_need_preferences(sample_lake: Lake, tmp_path: Path, fo
     entry = ExportEntry(path=str(tmp_path / "out"), format=form)
     with pytest.raises(CurateError, match="run `curate aggregate` first"):
         write_export(sample_lake, CONFIG, entry)
-    with StageRun(sample_lake, "aggregate").chunk("iteration-0", fingerprint="f", status="done"):
+    run = StageRun(sample_lake, "aggregate", config_hash="c")
+    with run.chunk("iteration-0", fingerprint="f", status="done"):
         pass  # which has found no pair
     with pytest.raises(CurateError, match="no prompt has two responses that anybody has compared"):
         write_export(sample_lake, CONFIG, entry)

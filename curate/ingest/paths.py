@@ -46,9 +46,7 @@ def locate_value(row: Any, path: str | None) -> Any:
 def _follow(value: Any, steps: tuple[str, ...]) -> Any:
     if not steps:
         return value
-    if isinstance(value, str):
-        value = parse_json_text(value)
-        check_storable(value)
+    value = open_json(value)
     if isinstance(value, Mapping):
         for end in range(len(steps), 0, -1):
             name = ".".join(steps[:end]) if end > 1 else steps[0]
@@ -78,11 +76,20 @@ def get_column(path: str, columns: frozenset[str] | None = None) -> str:
 
 def find_list(row: Any, path: str | None) -> Any:
     """Return the value at a path where a list is wanted: text that is JSON is what it stands for."""
-    value = find_value(row, path)
-    if isinstance(value, str):
-        value = parse_json_text(value)
-        check_storable({path: value})
-    return value
+    return open_json(find_value(row, path))
+
+
+def open_json(value: Any) -> Any:
+    """Return what text that is a JSON array or object stands for, and any other value as it is.
+
+    Raises:
+        RowError: The JSON holds characters that cannot be stored.
+    """
+    if not isinstance(value, str):
+        return value
+    parsed = parse_json_text(value)
+    check_storable(parsed)
+    return parsed
 
 
 def parse_json_text(text: str) -> Any:

@@ -293,7 +293,8 @@ def embedding_reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
         long_texts="windows",
     )
     shapes = [(2, 3 * 384, 8), (2, 8), (2, 8)]
-    heads = Heads(*(rng.standard_normal(shape).astype(np.float32) for shape in shapes))
+    w1, b1, w2 = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    heads = Heads(w1, b1, w2)
     folder = tmp_path_factory.mktemp("embedding") / "reward"
     save_embedding_reward(folder, description, heads, [])
     return folder

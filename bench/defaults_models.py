@@ -4,7 +4,8 @@
 
 What `curate aggregate` does with the settings of `curate init`, on recorded panels with gold (`bench/defaults.py` goes
 through the commands). A draw labels random pairs as the gold says; they are left out of the share right. A
-tie counts half. All these panels were looked at when it was settled what `auto` takes; others can say more.
+tie counts half. `default N right / MODEL M right`: pairs of all draws on which the default and the best model differ,
+and who is right. All these panels were looked at when it was settled what `auto` takes; others can say more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import guarantee
 import numpy as np
 import panels
 from guarantee import Truth
+from numpy.typing import NDArray
 
 from curate.aggregate.labelling import label_pairs
 from curate.aggregate.posterior import pair_ids
@@ -34,8 +36,8 @@ PANELS: dict[str, Callable[[], panels.RecordedPanel]] = {
 }
 
 
-def measure(truth: Truth, model: str, labels: int, draw: int) -> float:
-    """Share right among the pairs that nobody labelled."""
+def measure(truth: Truth, model: str, labels: int, draw: int) -> NDArray[np.float64]:
+    """Whether each pair that nobody labelled is right: 1, 0, or ½ for a tie."""
     votes, people = guarantee.labelled(truth, labels, np.random.default_rng(draw))
     found = label_pairs(votes, people, AggregateSection.model_validate({"annotator_model": model}))
     pair = pair_ids(found.posterior.tally)
@@ -43,7 +45,8 @@ def measure(truth: Truth, model: str, labels: int, draw: int) -> float:
     gold[np.searchsorted(pair, truth.pair)] = truth.gold
     rows = (gold != 0) & ~np.isin(pair, people.pairs)
     direction = found.graphs.direction[rows]
-    return float(np.mean(np.where(direction == 0, 0.5, direction == gold[rows])))
+    right: NDArray[np.float64] = np.where(direction == 0, 0.5, direction == gold[rows])
+    return right
 
 
 def main() -> None:
@@ -61,13 +64,17 @@ def main() -> None:
             truth = replace(truth, votes=replace(truth.votes, author=panel.author))
         for labels in arguments.labels:
             draws = range(arguments.draws if labels else 1)
-            shares = {
-                model: np.mean([measure(truth, model, labels, draw) for draw in draws]) for model in MODELS
+            right = {
+                model: np.concatenate([measure(truth, model, labels, draw) for draw in draws])
+                for model in MODELS
             }
-            best = max(shares[model] for model in MODELS[1:])
+            shares = {model: np.mean(found) for model, found in right.items()}
+            rival = max(MODELS[1:], key=lambda model: shares[model])
+            best, gain = shares[rival], right["auto"] - right[rival]
             row = "  ".join(f"{model} {share:.3f}" for model, share in shares.items())
             print(
-                f"{name:30s} {labels:3d} labels  {row}  default − best {shares['auto'] - best:+.3f}",
+                f"{name:30s} {labels:3d} labels  {row}  default − best {shares['auto'] - best:+.3f}  "
+                f"default {np.sum(gain > 0)} right / {rival} {np.sum(gain < 0)} right",
                 flush=True,
             )
 

@@ -1,11 +1,12 @@
 """Is the guarantee kept from files to the lake? UKP and PRD with the settings of `curate init`, many draws of labels.
 
-    PYTHONPATH=. python bench/guarantee_lake.py [--draws 100] [--commands 5] [--labels 200] [--only ukp]
+    PYTHONPATH=. python bench/guarantee_lake.py [--draws 100] [--commands 5] [--labels 200] [--only ukp] [--minutes 10]
 
 Each draw is a project of its own with a person's verdicts (the gold's) on random pairs. It is labelled by the functions
 that `curate ingest` and `curate aggregate` call; the first `--commands` draws are labelled by the commands too, in
 another copy of the project, and every row of `preferences` must be the same. Counted is the share of wrong ones among
-accepted labels of pairs that the person was not asked about, which may be above alpha in delta of the draws.
+accepted labels of pairs that the person was not asked about, which may be above alpha in delta of the draws. With
+`--minutes`, no further draw of a data set begins after so many.
 """
 
 from __future__ import annotations
@@ -196,7 +197,10 @@ def run_draws(
 ) -> Iterator[tuple[bool, float, float]]:
     with tempfile.TemporaryDirectory() as parent:
         base = write_base(Path(parent), material)
+        started = time.perf_counter()
         for draw in range(arguments.draws):
+            if time.perf_counter() - started > arguments.minutes * 60:
+                return
             people = choose_people(material, arguments.labels, draw)
             results = []
             for commands in (False, True) if draw < arguments.commands else (False,):
@@ -208,7 +212,11 @@ def run_draws(
             if any(rows != results[0] for rows in results):
                 sys.exit(f"{name}, draw {draw}: the commands give other labels than their functions")
             asked = {(str(row["prompt"]), str(row["a"]), str(row["b"])) for row in people}
-            yield measure(results[0], material, asked)
+            found = measure(results[0], material, asked)
+            print(
+                f"{name} {draw}: holds {found[0]}, accepted {found[1]:.1%}, wrong {found[2]:.1%}", flush=True
+            )
+            yield found
 
 
 def main() -> None:
@@ -217,6 +225,7 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=5)
     parser.add_argument("--labels", type=int, default=200)
     parser.add_argument("--only", default="")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     arguments = parser.parse_args()
     if not panels.DATA.exists():
         sys.exit("The recorded panels are not at ../shared/data.")
@@ -231,7 +240,7 @@ def main() -> None:
         print(
             f"{name}: {len(draws)} draws of {arguments.labels} labels, {len(holding)} with a guarantee, accepted "
             f"{np.mean(holding) if holding else 0:.1%} of the pairs; false {false} ({low:.1%} to {high:.1%}); "
-            f"{min(arguments.commands, arguments.draws)} draws by the commands: equal rows; "
+            f"{min(arguments.commands, len(draws))} draws by the commands: equal rows; "
             f"{time.perf_counter() - started:.0f} s",
             flush=True,
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from curate.aggregate.certify import Certification
 from curate.aggregate.labelling import Labelling
-from curate.aggregate.posterior import DIGITS
+from curate.aggregate.posterior import DIGITS, index_of_pairs
 from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.anytime import certify_anytime
 from curate.stats.guarantee import Guarantee, certify_threshold
@@ -87,22 +87,47 @@ def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> s
     asked, certification = section.guarantee, labelling.certification
     if asked is None:
         return "No guarantee was asked for (`aggregate.guarantee` is null)."
-    labels = f"{len(labelling.people):,} {'label' if len(labelling.people) == 1 else 'labels'} of people"
     if certification is not None and certification.holds:
         sentences = [_write_promise(labelling, certification, asked)]
         sentences.append(_write_scope(labelling, asked))
     else:
-        unasked = len(labelling.case) - len(labelling.people)
+        is_open = labelling.graphs.direction != 0
+        is_open[index_of_pairs(labelling.people.pairs, labelling.posterior.tally)] = False
+        unasked = int(np.count_nonzero(is_open))
+        labels = _describe_labels(labelling, asked)
         sentences = [_write_no_guarantee(labels, _count_labels_needed(labelling, section), unasked)]
     if certification is not None and certification.tested:
-        error = certification.error
-        sentences.append(
-            f"Of all {int(certification.pairs.sum()):,} labels of the panel about {error.estimate:.1%} disagree with "
-            f"people ({1 - error.delta:.0%} interval {error.lower:.1%} to {error.upper:.1%})."
-        )
+        sentences.append(_write_error(labelling, certification))
     if len(labelling.people) and not labelling.people.is_random_sample:
         sentences.append("This takes the labels of people for a random sample of all pairs.")
     return " ".join(sentences)
+
+
+def _describe_labels(labelling: Labelling, asked: GuaranteeSection) -> str:
+    """Count the labels of people, and those among them that can test nothing."""
+    people = labelling.people
+    text = f"{len(people):,} {'label' if len(people) == 1 else 'labels'} of people"
+    even = int(np.count_nonzero(people.verdict == 0))
+    if not even or asked.ties == "disagree":
+        return text
+    return f"{text}, {even:,} of which {'takes no side and tests' if even == 1 else 'take no side and test'} nothing"
+
+
+def _write_error(labelling: Labelling, certification: Certification) -> str:
+    """Write how often the labels under test disagree with people, and which labels these are.
+
+    Without a guarantee the labels of the lake learn from the verdicts too that tested others: those were not measured.
+    """
+    error, pairs = certification.error, int(certification.pairs.sum())
+    interval = f"({1 - error.delta:.0%} interval {error.lower:.1%} to {error.upper:.1%})"
+    if certification.holds or not labelling.n_learnt or not labelling.n_hidden:
+        return f"Of all {pairs:,} labels of the panel about {error.estimate:.1%} disagree with people {interval}."
+    learnt = labelling.n_learnt - labelling.n_hidden
+    return (
+        f"A panel that learns from {learnt:,} of the {labelling.n_learnt:,} labels disagrees with people on about "
+        f"{error.estimate:.1%} of {pairs:,} pairs {interval}; the labels here learn from all {labelling.n_learnt:,}, "
+        "and nothing has tested them."
+    )
 
 
 def _write_promise(labelling: Labelling, certification: Certification, asked: GuaranteeSection) -> str:
@@ -142,7 +167,11 @@ def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
             "often: improve the panel, let the annotator model learn from people, or raise alpha."
         )
     if needed > unasked:
-        return f"No guarantee: {labels}, and the {unasked:,} other pairs are too few for one."
+        which = f"the {unasked:,} other pairs are" if unasked > 1 else "the one other pair is"
+        return (
+            f"No guarantee: {labels}, and {which} likely too few for one: the labels that it takes would leave "
+            "hardly any pair to promise something about."
+        )
     return f"No guarantee: {labels}, about {needed:,} more needed (drawn at random)."
 
 
@@ -168,16 +197,19 @@ def _count_labels_needed(labelling: Labelling, section: AggregateSection) -> int
 
 
 def _get_tested_share(labelling: Labelling) -> float:
-    """Return the share of labels to come that test the panel: all of them once a revision is under test.
+    """Return the share of labels to come that test the panel: all that take a side once a revision is under test.
 
     With `auto`, a model learns by the time that there are labels enough for a guarantee.
     """
-    section, memory = labelling.section, labelling.memory
-    if section.annotator_model_name == "majority" or section.guarantee is None:
+    section, memory, people = labelling.section, labelling.memory, labelling.people
+    if section.guarantee is None:
         return 1.0
-    if memory is not None and memory.revision:
-        return 1.0
-    return 1.0 - section.guarantee.learn
+    share = 1.0
+    if section.guarantee.ties == "ignore" and len(people):
+        share = (np.count_nonzero(people.verdict) + 1) / (len(people) + 1)
+    if section.annotator_model_name == "majority" or (memory is not None and memory.revision):
+        return share
+    return share * (1.0 - section.guarantee.learn)
 
 
 def _get_threshold(part: Guarantee, certification: Certification) -> float | None:

@@ -174,6 +174,7 @@ def _drop_tested(people: People, testing: Bool, unseen: Votes) -> People:
         verdict=people.verdict[rest],
         is_drawn=people.is_drawn[rest],
         coin=people.coin[rest],
+        is_split=people.is_split[rest] if len(people.is_split) else people.is_split,
         trust=estimate_reliability(unseen),
     )
 

@@ -31,6 +31,7 @@ class People:
     | `coin`    | float64[L] | a number in 0 … 1 by the pair's ids: as good as random, and always the same |
     | `is_random_sample` | bool | whether the sample is known to be random, not only taken to be |
     | `trust`   | float64[A] | weight of each person's word among people; empty: all alike |
+    | `is_split` | bool[L]   | whether a verdict of 0 is a draw of people who took sides, and no tie; empty: nowhere |
     """
 
     pairs: Int64
@@ -39,6 +40,7 @@ class People:
     coin: Float64
     is_random_sample: bool = False
     trust: Float64 = field(default_factory=lambda: np.empty(0))
+    is_split: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -64,6 +66,8 @@ def read_people(
     """
     trusted = estimate_reliability(votes)
     pairs, verdict = collect_verdicts(votes, trusted, strength)
+    rows = votes.human_rows
+    sided = np.unique(votes.pair_keys(rows)[votes.outcome[rows] != 0])
     width = max(votes.n_responses, 1)
     a, b = (response_ids.take(pa.array(index)).to_pylist() for index in (pairs // width, pairs % width))
     named = [tuple(sorted(pair)) for pair in zip(a, b, strict=True)]
@@ -76,6 +80,7 @@ def read_people(
         coin=np.array([int(content_id(*pair)[:13], 16) / 16**13 for pair in named]),
         is_random_sample=only_drawn,
         trust=trusted,
+        is_split=(verdict == 0.0) & np.isin(pairs, sided),
     )
 
 

@@ -47,6 +47,7 @@ class Labelling:
     cases: tuple[tuple[str, str], ...]
     people: People
     n_learnt: int
+    n_hidden: int
     strata: tuple[str, ...]
     certification: Certification | None
     memory: GuaranteeMemory | None = None
@@ -129,6 +130,7 @@ def label_pairs(
         cases=cases,
         people=people,
         n_learnt=0 if not learns else len(people) - (int(test.hidden.sum()) if test.holds else 0),
+        n_hidden=int(test.hidden.sum()),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
         memory=test.memory,
@@ -154,9 +156,12 @@ def _assign_statuses(
     is_barred[index_of_pairs(barred, posterior.tally)] = True
     rows = index_of_pairs(people.pairs, posterior.tally)
     has_verdict[rows], verdict[rows] = True, np.sign(people.verdict).astype(np.int8)
+    is_split = np.zeros(len(direction), np.bool_)
+    is_split[index_of_pairs(people.pairs[np.flatnonzero(people.is_split)], posterior.tally)] = True
     cases: list[tuple[NDArray[np.bool_], str, str]] = [
+        (is_split, "routed", "the verdicts of people contradict each other"),
         (has_verdict & (verdict == direction), "verified", ""),
-        (has_verdict & (verdict == 0), "routed", "people see no difference, or differ among themselves"),
+        (has_verdict & (verdict == 0), "routed", "people see no difference"),
         (has_verdict, "routed", "what people said of the prompt's pairs contradicts itself"),
         (is_barred, "routed", "the reward models contradict each other"),
     ]

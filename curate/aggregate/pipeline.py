@@ -19,6 +19,7 @@ from curate.aggregate.human_votes import People, match_strengths, read_people
 from curate.aggregate.labelling import Labelling, label_pairs
 from curate.aggregate.memory_rows import build_memory_tables, read_memory
 from curate.aggregate.model_gain import measure_model_gain
+from curate.aggregate.reversed_people import find_reversed_people
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.rows import build_tables
 from curate.aggregate.strata import group_all, group_by_agreement, group_by_category
@@ -148,6 +149,11 @@ def _write_note(encoded: EncodedVotes, labelling: Labelling, fused: Fused, count
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     lines = [f"{len(labelling.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."]
     lines += _list_unreliable(encoded.votes, labelling.people)
+    lines += [
+        f"{name} names the loser of the judges' majority in {n - agree} of {n} pairs, where other people mostly name "
+        "the winner: if a and b were swapped in these verdicts, mend the file and take it in anew."
+        for name, agree, n in find_reversed_people(encoded.votes)
+    ]
     if fused.unrated:
         lines.append(f"`aggregate.rewards`: no ratings by {', '.join(fused.unrated)} yet.")
     return "\n".join([*lines, *labelling.posterior.warnings, claim])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from curate.config.paths import FilePath
 from curate.core.registry import find_name_problem, split_choice
 from curate.core.section import Section
 
@@ -48,7 +49,7 @@ SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 class ExportEntry(Section):
     """One data set to write."""
 
-    path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
+    path: FilePath = Field(description="Folder of the data set; only an earlier export is ever replaced.")
     format: str | dict[str, Any] = Field(
         "trl-preference",
         description="trl-preference: pairs as TRL reads them. ranking: one ranking per prompt. parquet: the lake's "

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from curate.config.mapping import Fields, StatedKind
+from curate.config.paths import FilePath
 from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
@@ -69,7 +70,7 @@ SHAPE_NAMES = (
 class Join(Section):
     """Another file, whose row with the same key becomes an object in the row."""
 
-    source: str = Field(description="The file; it is held in memory.")
+    source: FilePath = Field(description="The file; it is held in memory.")
     by: str = Field(description="Path of the key in the rows of the source.")
     key: str | None = Field(None, description="Path of the key in the file's rows; default: `by`.")
     name: str = Field(description="Name under which paths of `fields` find the file's row.")
@@ -78,7 +79,9 @@ class Join(Section):
 class Source(Section):
     """One thing to ingest."""
 
-    source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
+    source: FilePath = Field(
+        description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision]."
+    )
     kind: Literal["responses", "judgments", "ratings", "rankings"] = Field(
         "responses",
         description="What a row is: a prompt with responses, or what somebody said of responses: a verdict on two, a "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from curate.config.paths import FilePath
 from curate.core.section import Section
 
 
@@ -14,6 +15,6 @@ class LakeSection(Section):
         None,
         description="PostgreSQL URL of the catalog; ${NAME} is read from the environment. Default: SQLite.",
     )
-    data: str | None = Field(
+    data: FilePath | None = Field(
         None, description="Folder or bucket of the Parquet files. Default: inside the workspace."
     )

@@ -21,6 +21,7 @@ from curate.config.images import ImageAccess, ImagesSection
 from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
+from curate.config.paths import FilePath
 from curate.config.report import ReportSection
 from curate.config.rubric import RubricSection
 from curate.config.telemetry import MetricsSection, TracesSection, start_telemetry
@@ -47,7 +48,9 @@ class ModelTerms(Section):
 class Config(Section):
     """The whole of `curate.yaml`. Relative paths start at the file's folder."""
 
-    workspace: str = Field(".curate", description="Folder of the lake and of what `curate` keeps for itself.")
+    workspace: FilePath = Field(
+        ".curate", description="Folder of the lake and of what `curate` keeps for itself."
+    )
     lake: LakeSection = LakeSection()
     engines: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Named model back ends.")
     images: ImagesSection = ImagesSection()
@@ -163,7 +166,11 @@ def load_config(path: Path) -> Config:
         raise CurateError(
             f"There is no {path}: write one with `curate init`, or name one with --config."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise CurateError(
+            f"{path} is not UTF-8 (byte {error.start + 1}): save it with that encoding."
+        ) from error
+    except OSError as error:
         raise CurateError(f"Cannot read {path}: {error}.") from error
     if not isinstance(document, dict | None):
         raise CurateError(f"{path} must hold a mapping of sections, not a {type(document).__name__}.")

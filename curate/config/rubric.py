@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from curate.config.paths import FilePath
 from curate.config.rubric_extract import RubricExtract
 from curate.core.section import Section
 
@@ -69,7 +70,7 @@ class RubricVerification(Section):
 class RubricSection(Section):
     """Criteria of quality: measured, verified and selected."""
 
-    folder: str = Field("rubrics", description="Folder of the rubrics, one YAML file each.")
+    folder: FilePath = Field("rubrics", description="Folder of the rubrics, one YAML file each.")
     extract: RubricExtract = RubricExtract()
     features: list[str] = Field(
         default_factory=list,

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from curate.config.paths import FilePath
 from curate.config.response_order import ORDER_OPTION, ORDER_PATTERN
 from curate.core.section import Section
 
@@ -112,6 +113,14 @@ class BackboneSection(Section):
         description="Share of the prompts that are never trained on and decide when training ends. With `judge`, it "
         "judges these prompts alone: 0.5 lets it judge half of them.",
     )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        exclude=True,
+        description="Cross-fitting: as many further models, each trained without its part of the prompts, so that with "
+        "`judge` every prompt is judged by a model that has not seen it. Costs as many further trainings, and as many "
+        "further copies of the weights on disk, in memory once they judge. null: only held-out prompts are judged.",
+    )  # the model itself is the same with and without
     evaluate_every: int = Field(200, ge=1, description="Steps between evaluations on the held-out prompts.")
     patience: int = Field(
         3, ge=1, description="Evaluations without a lower held-out loss before training ends."
@@ -168,7 +177,7 @@ class NoiseSection(Section):
 class TrainSection(Section):
     """The reward model: a head on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
 
-    path: str = Field("models/reward", description="Folder where the model is saved.")
+    path: FilePath = Field("models/reward", description="Folder where the model is saved.")
     backbone: BackboneSection | None = Field(
         None, description="Language model to fine-tune; null: train a head on sentence embeddings instead."
     )

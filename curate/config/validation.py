@@ -11,6 +11,9 @@ from pydantic_core import ErrorDetails
 
 from curate.core.errors import CurateError
 
+_MOST_SENTENCES = 20
+_MOST_CHARACTERS = 300  # of a value that is shown
+
 Options = TypeVar("Options", bound=BaseModel)
 
 
@@ -23,10 +26,14 @@ def validate_options(model: type[Options], options: Mapping[str, Any], *, where:
 
 
 def explain_errors(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
-    """A sentence for each error of options that should have been a `model`."""
-    return [
-        _write_sentence(detail, where, _list_allowed_keys(model, detail["loc"])) for detail in error.errors()
+    """A sentence for each error of options that should have been a `model`, up to the twentieth."""
+    details = error.errors()
+    lines = [
+        _write_sentence(detail, where, _list_allowed_keys(model, detail["loc"]))
+        for detail in details[:_MOST_SENTENCES]
     ]
+    left = len(details) - len(lines)
+    return [*lines, f"… and {left:,} more of such errors."] if left else lines
 
 
 def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str:
@@ -41,7 +48,10 @@ def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str
     message = detail["msg"].removeprefix("Value error, ")
     end = "" if message.endswith("?") else "."
     joint = ", " if message.startswith("which ") else ": "
-    return f"`{key}` is {detail['input']!r}{joint}{message[0].lower()}{message[1:]}{end}"
+    value = repr(detail["input"])
+    if len(value) > _MOST_CHARACTERS:
+        value = f"{value[:_MOST_CHARACTERS]}…"
+    return f"`{key}` is {value}{joint}{message[0].lower()}{message[1:]}{end}"
 
 
 def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:

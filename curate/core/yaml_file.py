@@ -11,6 +11,7 @@ from curate.core.errors import CurateError
 
 _MOST_VALUES = 200_000  # aliases written out
 _MOST_CHARACTERS = 8 << 20
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_yaml(path: Path) -> Any:
@@ -33,7 +34,10 @@ def parse_yaml(text: str, where: str) -> Any:
         raise CurateError(
             f"{where} is larger than {_MOST_CHARACTERS >> 20} MiB: put data into files of their own."
         )
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:  # a character that YAML does not have
+        raise CurateError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from error
     try:
         node = loader.get_single_node()
         if node is None:
@@ -42,6 +46,11 @@ def parse_yaml(text: str, where: str) -> Any:
             raise CurateError(
                 f"{where} stands for more than {_MOST_VALUES:,} values once its aliases (*name) are written out: "
                 "use fewer of them."
+            )
+        if (twice := _find_key_twice(node)) is not None:
+            raise CurateError(
+                f"{where} names `{twice.value}` twice in one place (the second time in line "
+                f"{twice.start_mark.line + 1}), and only one of them could count: put both together."
             )
         return loader.construct_document(node)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
@@ -52,6 +61,26 @@ def parse_yaml(text: str, where: str) -> Any:
         ) from None
     finally:
         loader.dispose()
+
+
+def _find_key_twice(root: yaml.Node) -> yaml.ScalarNode | None:
+    """Find a key that its mapping has already; YAML itself takes the last one without a word."""
+    nodes, seen = [root], {id(root)}
+    for node in nodes:  # grows
+        children: list[yaml.Node] = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            keys = set[tuple[str, str]]()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                    if (key.tag, key.value) in keys:
+                        return key
+                    keys.add((key.tag, key.value))
+                children.append(value)
+        for child in children:
+            if id(child) not in seen:
+                seen.add(id(child))
+                nodes.append(child)
+    return None
 
 
 def _count_values(node: yaml.Node) -> int:

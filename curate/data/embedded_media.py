@@ -24,14 +24,14 @@ _EBML = b"\x1a\x45\xdf\xa3"  # begins WebM and Matroska
 def read_image(part: Part, access: ImageAccess) -> tuple[bytes, str]:
     """Read an image as bytes that browsers and model servers decode, and their type.
 
-    Bytes stay as they are where they are PNG, JPEG, WebP or GIF and stand the right way up; others become PNG.
+    Bytes stay as they are where they are PNG, JPEG, WebP or GIF and all show the same of them; others become PNG.
 
     Raises:
         UnreadableImageError: The image cannot be read or decoded; RefusedImageError where it is not allowed.
     """
     content = read_medium(part, access)
-    image, name, is_turned = decode_image(content)
-    if name in _SENT_AS_THEY_ARE and not is_turned:
+    image, name, is_ambiguous = decode_image(content)
+    if name in _SENT_AS_THEY_ARE and not is_ambiguous:
         return content, f"image/{name.lower()}"
     return _encode(image, "PNG"), "image/png"
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_BYTES = 64 << 20  # of one image
+MAX_PIXELS = 64 << 20  # of one image: a file of 20 kB can unpack to gigabytes
 _ORIENTATION = 0x0112  # the tag of EXIF that says how a camera was held
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # Not all that Pillow reads: it hands EPS files to another program.
@@ -73,16 +74,54 @@ def read_medium(part: Part, access: ImageAccess) -> bytes:
 
 
 def decode_image(content: bytes) -> tuple[Image, str, bool]:
-    """Decode an image: in RGB and the right way up, the name of its format, and whether it had to be turned."""
+    """Decode an image as people see it on a white page: in RGB, the right way up, its first picture.
+
+    Returns:
+        The image, the name of its format, and whether its bytes could show anything else: who reads them has to turn
+        it, lay it on some ground, or bring its colours to 8 bits of red, green and blue.
+
+    Raises:
+        UnreadableImageError: It cannot be decoded, or has too many pixels.
+    """
     require_extra("media", "PIL", purpose="Reading images")
     from PIL import ImageOps
 
     try:
         with _open(content) as image:
+            _check_size(image)
             is_turned = image.getexif().get(_ORIENTATION, 1) != 1
-            return ImageOps.exif_transpose(image).convert("RGB"), str(image.format), is_turned
+            is_ambiguous = (
+                is_turned or image.has_transparency_data or image.mode not in ("1", "L", "P", "RGB")
+            )
+            upright = ImageOps.exif_transpose(image) if is_turned else image
+            return _convert_to_rgb(upright), str(image.format), is_ambiguous
+    except UnreadableImageError:
+        raise
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
+
+
+def _check_size(image: Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImageError(f"an image has more than {MAX_PIXELS >> 20} million pixels")
+
+
+def _convert_to_rgb(image: Image) -> Image:
+    """Convert to RGB: transparent parts become white, 16 bits of grey become 8.
+
+    Pillow alone would show colours that transparency hides, and cut grey of 16 bits off at 255, which is nearly black.
+    """
+    from PIL import Image
+
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        ground = Image.new("RGBA", seen.size, "white")
+        return Image.alpha_composite(ground, seen).convert("RGB")
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
+    if image.mode in ("I", "F"):
+        raise UnreadableImageError("an image has pixels of 32 bits, which nothing says how to show")
+    return image.convert("RGB")
 
 
 def measure_image(content: bytes) -> tuple[int, int]:

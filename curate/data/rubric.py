@@ -22,6 +22,7 @@ The rubric's `revision` depends on the criteria, their weights and their order.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +39,10 @@ from curate.core.section import Section
 from curate.core.yaml_file import parse_yaml
 from curate.records import RubricCriterion, RubricRow
 
+MOST_CRITERIA = 1000  # of a rubric: each asks a model about each response
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+Text = Annotated[str, Field(max_length=100_000)]
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -53,16 +57,18 @@ class Criterion(Section):
     )
     weight: float = Field(
         1.0,
+        ge=-1e9,
+        le=1e9,
         allow_inf_nan=False,
         description="What the criterion counts; below 0, where it speaks against a response. Of a feature: for each "
         "`scale` that it is more.",
     )
-    reason: str | None = Field(None, description="Why the criterion is here, in words.")
+    reason: Text | None = Field(None, description="Why the criterion is here, in words.")
     feature: str | None = Field(None, description="What is measured; only of the kind feature.")
     scale: float | None = Field(
         None, gt=0.0, allow_inf_nan=False, description="Unit of the feature to which the weight applies."
     )
-    examples: tuple[str, ...] = Field((), description="Excerpts of which the sentence is true.")
+    examples: tuple[Text, ...] = Field((), description="Excerpts of which the sentence is true.")
 
     @field_validator("text")
     @classmethod
@@ -93,17 +99,19 @@ class Rubric(Section):
 
     name: Slug = Field(description="Name of the rubric, and of its file.")
     version: int = Field(1, ge=1, description="Number that its author raises.")
-    about: str | None = Field(None, description="What the rubric is for, in words.")
-    aspect: str | None = Field(None, min_length=1, description="The one aspect of quality that it is about.")
+    about: Text | None = Field(None, description="What the rubric is for, in words.")
+    aspect: str | None = Field(
+        None, min_length=1, max_length=200, description="The one aspect of quality that it is about."
+    )
     prompt_id: str | None = Field(None, description="The one prompt that it is for; default: any.")
-    sources: tuple[str, ...] = Field((), description="Where it comes from: data, methods, people.")
-    criteria: tuple[Criterion, ...] = Field(min_length=1)
+    sources: tuple[Text, ...] = Field((), description="Where it comes from: data, methods, people.")
+    criteria: tuple[Criterion, ...] = Field(min_length=1, max_length=MOST_CRITERIA)
 
     @field_validator("criteria")
     @classmethod
     def _check_names(cls, criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
-        names = [criterion.name for criterion in criteria]
-        if repeats := sorted({name for name in names if names.count(name) > 1}):
+        counts = Counter(criterion.name for criterion in criteria)
+        if repeats := sorted(name for name, count in counts.items() if count > 1):
             raise ValueError(f"two criteria have the name {repeats[0]!r}")
         return criteria
 

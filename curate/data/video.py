@@ -24,7 +24,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_DECODED = 20_000  # frames of one video that are decoded: eleven minutes at 30 a second
+_MAX_PIXELS = 36 << 20  # of a frame: 8K
+_MAX_DECODED_PIXELS = MAX_DECODED * 1920 * 1080
 _EDGE = 768  # pixels of the longer side of a frame; larger frames are made smaller
+
+
+# Containers by their first bytes: place, bytes, FFmpeg's name.
+_CONTAINERS = (
+    *((4, name, "mov") for name in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (8, b"AVI ", "avi"),
+    (0, b"OggS", "ogg"),
+    (0, b"FLV\x01", "flv"),
+    (0, b"GIF8", "gif"),
+    (0, b"\0\0\1\xba", "mpeg"),
+    (0, b"\x47\x40", "mpegts"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,27 @@ def _space_evenly(last: int, number: int) -> list[int]:
     return sorted({round(place * last / (number - 1)) for place in range(number)})
 
 
+def _find_container(content: bytes) -> str:
+    """Return FFmpeg's name of a video's container.
+
+    Left to guess, FFmpeg also opens playlists, which name other files and hosts.
+
+    Raises:
+        UnreadableImageError: It is none of a video.
+    """
+    for offset, mark, name in _CONTAINERS:
+        if content.startswith(mark, offset):
+            return name
+    raise UnreadableImageError(
+        "a video is in no known container (MP4, MOV, WebM, Matroska, AVI, MPEG, Ogg, FLV, GIF)"
+    )
+
+
+def _check_pixels(of_frame: int, of_all: int) -> None:
+    if of_frame > _MAX_PIXELS or of_all > _MAX_DECODED_PIXELS:
+        raise UnreadableImageError("a video has too many pixels")
+
+
 def _decode(content: bytes, is_wanted: Callable[[int], bool]) -> tuple[list[Image], list[float]]:
     """Decode a video; return the wanted frames as images, and the times of all."""
     require_extra("media", "av", "PIL", purpose="Reading videos")
@@ -109,13 +145,18 @@ def _decode(content: bytes, is_wanted: Callable[[int], bool]) -> tuple[list[Imag
     images: list[Image] = []
     times: list[float] = []
     try:
-        with av.open(io.BytesIO(content), mode="r") as container:
+        with av.open(io.BytesIO(content), mode="r", format=_find_container(content)) as container:
+            pixels = 0
             for index, frame in enumerate(islice(container.decode(video=0), MAX_DECODED + 1)):
                 times.append(float(frame.time) if frame.time is not None else float(index))
+                pixels += frame.width * frame.height
+                _check_pixels(frame.width * frame.height, pixels)
                 if is_wanted(index):
                     image = frame.to_image()
                     image.thumbnail((_EDGE, _EDGE))
                     images.append(image.convert("RGB"))
+    except UnreadableImageError:
+        raise
     except Exception as error:  # FFmpeg's decoders, and a container without a stream of pictures
         raise UnreadableImageError("a video cannot be decoded") from error
     return images, times

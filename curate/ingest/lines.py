@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -105,11 +105,14 @@ def _is_object_of_rows(line: bytes) -> bool:
         parsed = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False  # the decoder of rows says what is wrong
-    return (
-        isinstance(parsed, dict)
-        and bool(parsed)
-        and all(isinstance(value, dict) for value in parsed.values())
-    )
+    return isinstance(parsed, dict) and bool(parsed) and holds_rows(parsed)
+
+
+def holds_rows(held: Mapping[str, Any]) -> bool:
+    """Tell whether all values of an object are rows: objects that have most of their keys in common."""
+    keys = [set(value) if isinstance(value, dict) else None for value in held.values()]
+    rows = [names for names in keys if names is not None]
+    return len(rows) == len(keys) > 0 and 2 * len(set.intersection(*rows)) >= len(set.union(*rows))
 
 
 def _strip_mark(line: bytes, path: Path) -> bytes:

@@ -18,7 +18,7 @@ from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.core.section import Section
 from curate.data.features import FEATURES
-from curate.data.rubric import Rubric, read_rubric
+from curate.data.rubric import MOST_CRITERIA, Rubric, read_rubric
 from curate.data.rubric_text import name_criterion
 from curate.engine.base import Failure
 from curate.judge.base import PromptItem
@@ -113,15 +113,17 @@ def _read_entry(entry: Any, prompt_id: str) -> Rubric:
     given = entry.get("criteria") if isinstance(entry, Mapping) else entry
     if not isinstance(given, list) or not given:
         raise CurateError("they are neither a list of criteria nor a rubric with `criteria`")
+    if len(given) > MOST_CRITERIA:
+        raise CurateError(f"they are {len(given):,}, and a rubric has {MOST_CRITERIA:,} at most")
     criteria: list[Any] = []
+    names = set[str]()
     for one in given:
-        names = [str(criterion.get("name")) for criterion in criteria if isinstance(criterion, Mapping)]
-        if isinstance(one, str):
-            criteria.append({"name": name_criterion(one, names), "text": one})
-        elif isinstance(one, Mapping) and "name" not in one and isinstance(one.get("text"), str):
-            criteria.append({**one, "name": name_criterion(one["text"], names)})
-        else:
-            criteria.append(one)
+        criterion = {"text": one} if isinstance(one, str) else one
+        if isinstance(criterion, Mapping):
+            if "name" not in criterion and isinstance(criterion.get("text"), str):
+                criterion = {**criterion, "name": name_criterion(criterion["text"], names)}
+            names.add(str(criterion.get("name")))
+        criteria.append(criterion)
     about = dict(entry) if isinstance(entry, Mapping) else {}
     rubric = validate_options(
         Rubric, {"name": "prompt", **about, "prompt_id": prompt_id, "criteria": criteria}

@@ -66,7 +66,9 @@ def can_isolate() -> bool:
         return False
 
 
-def run_code(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) -> CodeResult:
+def run_code(
+    code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512, plain: bool = False
+) -> CodeResult:
     """Run `code` as a module, then `tests`, which see its names.
 
     Args:
@@ -74,11 +76,14 @@ def run_code(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) 
         tests: Python source; the code passes if the tests reach their last line.
         seconds: Processor time of each process.
         memory_mib: Memory of each process, and of all that it starts together.
+        plain: Fail where the tests ask an object of the code for more than a plain value.
 
     Raises:
         SandboxError: The processes could not be run.
     """
-    return _run_processes(code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=can_isolate())
+    return _run_processes(
+        code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=can_isolate(), plain=plain
+    )
 
 
 @dataclass(slots=True)
@@ -106,14 +111,18 @@ class _Process:
         return bool(data)
 
 
-def _run_processes(code: str, tests: str, *, seconds: int, memory_mib: int, cut_off: bool) -> CodeResult:
+def _run_processes(
+    code: str, tests: str, *, seconds: int, memory_mib: int, cut_off: bool, plain: bool = False
+) -> CodeResult:
     try:
         with contextlib.ExitStack() as stack:
             # Closed here once both processes have theirs: when one of them ends, the other one has to see it.
             with _open_pipe() as (asks, asked), _open_pipe() as (replies, replied):
                 limits = {"seconds": seconds, "memory": memory_mib << 20, "isolated": cut_off}
                 coder = stack.enter_context(_start_program("serve_code", code, limits, fds=(asks, replied)))
-                tester = stack.enter_context(_start_program("run_tests", tests, limits, fds=(replies, asked)))
+                tester = stack.enter_context(
+                    _start_program("run_tests", tests, limits, fds=(replies, asked), options=(plain,))
+                )
             in_time = _wait_for_tests(coder, tester, seconds)
             return _read_verdict(coder, tester, in_time, seconds=seconds, memory_mib=memory_mib)
     except OSError as error:
@@ -132,7 +141,12 @@ def _open_pipe() -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def _start_program(
-    program: str, text: str, limits: Mapping[str, Any], *, fds: tuple[int, int]
+    program: str,
+    text: str,
+    limits: Mapping[str, Any],
+    *,
+    fds: tuple[int, int],
+    options: tuple[int, ...] = (),
 ) -> Iterator[_Process]:
     """Start a program of `sandboxed/` that reads `text`; it and all its processes end with the block."""
     folder = tempfile.mkdtemp(prefix="curate-code-")
@@ -159,7 +173,7 @@ def _start_program(
                     launch.__file__,
                     json.dumps(settings),
                     program,
-                    *map(str, fds),
+                    *(str(int(number)) for number in (*fds, *options)),
                 ],
                 stdin=source,
                 stdout=subprocess.PIPE,

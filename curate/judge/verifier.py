@@ -62,6 +62,10 @@ class VerifierOptions(JudgeOptions):
     memory_mib: int = Field(
         512, ge=64, le=1 << 20, description="Memory of `code`, of all its processes together."
     )
+    plain: bool = Field(
+        False,
+        description="Fail `code` whose tests ask an object of a class of its own: functions have to give plain values.",
+    )
     unsafe: bool = Field(
         False, description="Run `code` also where it cannot be cut off from network and files."
     )
@@ -96,10 +100,10 @@ class Verifier(Judge):
     @property
     def identity(self) -> Sequence[object]:
         """Mark verdicts of code that runs apart from tests which ask it; older ones could be forged: they come anew."""
-        return ("two processes", "asked") if self.options.check == "code" else ()
+        return ("two processes", "asked", "values of now") if self.options.check == "code" else ()
 
     def non_identity_options(self) -> frozenset[str]:
-        return frozenset({"unsafe"})
+        return frozenset({"unsafe"} if self.options.plain else {"unsafe", "plain"})
 
     def questions(self, item: PromptItem) -> Iterator[Question]:
         return ask_each_response(item)
@@ -147,7 +151,11 @@ class Verifier(Judge):
         if limits.check != "code":
             return CHECKS[limits.check](text, expected)
         result = sandbox.run_code(
-            extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib
+            extract_code(text),
+            expected,
+            seconds=limits.seconds,
+            memory_mib=limits.memory_mib,
+            plain=limits.plain,
         )
         if result.passed and not result.asked:
             raise BadExpectationError(

@@ -20,6 +20,7 @@ from curate.hub.model_card import ModelFacts, build_eval_results, render_model_c
 from curate.hub.publication import MANIFEST, Publication, find_inside
 from curate.hub.sources import list_hub_datasets
 from curate.lake.lake import Lake
+from curate.reward.fold_folders import FOLDS
 from curate.reward.model_folder import BACKBONE, list_model_files, read_trained_kind
 
 _MODEL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -33,7 +34,8 @@ def build_model_publication(
     description = json.loads(
         (folder / ("training.json" if is_backbone else "config.json")).read_text(encoding="utf-8")
     )
-    names = sorted(list_model_files(folder))
+    # The models of the folds only judge the training set, which stays here.
+    names = sorted(name for name in list_model_files(folder) if not name.startswith(f"{FOLDS}/"))
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise CurateError(f"{folder} lacks its file {missing[0]}: train the model again, then push.")

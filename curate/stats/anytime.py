@@ -13,7 +13,7 @@ and such labels do not count. A set has an error rate above alpha exactly if its
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ RESERVE = 1.0 - sum(share for _, share in BETS)
 CHAINS = ((0.5, 0.8), (0.2, 0.2))
 """(share of the pairs that the strictest threshold accepts, share of the wealth) of each sequence of thresholds."""
 STEP = 0.02
+_LUCK = 0.85
+"""Errors come in clumps, and a promise is made where they have been rarest so far: as a share of the error rate."""
 _EXTRA = 0.8
 """A mixture that need not know the error beforehand costs labels: as many as a delta smaller by this factor."""
 
@@ -146,6 +148,11 @@ def certify_anytime(
         if passed and len(thresholds):
             lead = np.inf
     certified = _build_guarantee(confidence, drawn, agrees, best, alpha, delta * wealth)
+    if certified.labels_needed:
+        more = _count_labels_left_over(
+            ordered, sure, gains, chains, certified.labels_needed, alpha, delta * wealth
+        )
+        certified = replace(certified, labels_needed=more)
     return AnytimeGuarantee(
         guarantee=StratifiedGuarantee(
             alpha=alpha, delta=delta, strata={0: certified}, accepted=certified.accepted
@@ -231,6 +238,36 @@ def _is_shown(gains: Float64, size: int, alpha: float, needed: float, dropped: i
     if total < 0:
         return False
     return bool(grow_wealth(gains, size, alpha, total + alpha * dropped).max() >= needed)
+
+
+def _count_labels_left_over(
+    ordered: Float64,
+    sure: Float64,
+    gains: Float64,
+    chains: list[tuple[Float64, float]],
+    least: int,
+    alpha: float,
+    level: float,
+) -> int:
+    """Count the labels more, at least `least`, that would likely leave pairs enough to make a promise about.
+
+    A promise must hold for the pairs without labels, and in a small set few are left by the time that there are labels
+    enough. Labels to come are taken to disagree as those so far, with two more at half of alpha, evenly spread. Where
+    nine of ten pairs would not do, it is one more than there are pairs.
+    """
+    left = len(ordered) - len(gains)
+    tried = np.unique(np.ceil(least * 1.1 ** np.arange(32))).astype(np.int64)
+    for more in tried[tried <= 0.9 * left].tolist():
+        for thresholds, share in chains:
+            size = len(ordered) - int(np.searchsorted(ordered, thresholds[0]))  # a sequence must begin here
+            above = gains[sure >= thresholds[0]]
+            coming = min(round(more * (size - len(above)) / left), size - len(above))
+            rate = _LUCK * min((np.count_nonzero(above < 0) + alpha) / (len(above) + 2), 0.75 * alpha)
+            wrong = np.diff(np.floor(np.arange(coming + 1) * rate)) > 0
+            path = np.concatenate((above, np.where(wrong, alpha - 1.0, alpha)))
+            if _is_shown(path, size, alpha, 1.0 / (level * share), 0):
+                return int(more)
+    return max(least, len(ordered) + 1)
 
 
 def _bound_error(gains: Float64, size: int, alpha: float, needed: float) -> float:

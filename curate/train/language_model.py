@@ -30,6 +30,7 @@ from curate.reward.model_folder import NOUN, list_model_files
 from curate.reward.trained_prompts import save_trained_prompts
 from curate.train.embedded import make_embedder
 from curate.train.examples import PromptGroup, PromptGroups, build_groups, is_held_out
+from curate.train.fold_models import copy_fold_models, remove_fold_models, train_fold_models
 from curate.train.holdout_metrics import (
     DEFAULT_SUBJECT,
     AccuracyTable,
@@ -78,7 +79,10 @@ def fine_tune_backbone(
     label_judge = (embedder.digest,) if embedder else ()
     # Which images may be opened decides which pairs are left out.
     access = (config.images.digest,) if config.images != ImagesSection() else ()
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *label_judge, *access)
+    folds = (f"{backbone.folds} folds",) if backbone.folds else ()
+    fingerprint = content_id(
+        FORMAT, section.digest, weights.digest, digest_data(data), *label_judge, *access, *folds
+    )
     folder = config.resolve(section.path)
     saved = _read_description(folder)
     if saved and saved["fingerprint"] == fingerprint == find_newest_run(lake, "train", subject):
@@ -113,7 +117,12 @@ def fine_tune_backbone(
 
         pairs, rate = correct_labels(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
-    loaded = load_backbone(backbone, weights, seed=section.seed, images=config.image_access())
+    left_out_share = rate if section.noise.method == "curriculum" else 0.0
+
+    def load() -> LoadedBackbone:
+        return load_backbone(backbone, weights, seed=section.seed, images=config.image_access())
+
+    loaded = load()
     if isinstance(loaded.model, VisionModel):  # a row without images does not use the vision part
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
@@ -124,6 +133,37 @@ def fine_tune_backbone(
         aspects=tuple(backbone.aspects),
     )
     train, held_out = _split_groups(groups, pairs, backbone, data)
+
+    def train_fold(rest: list[PromptGroup], name: str, target: Path) -> None:
+        own_state = state / name.replace(" ", "-")
+        fold_model, own_checkpoints = load(), Checkpoints(own_state, main=main)
+        fold_trainer = Trainer(
+            fold_model,
+            rest,
+            held_out,
+            backbone,
+            own_checkpoints,
+            MetricsLog(own_state, main=main),
+            accelerator,
+            seed=section.seed,
+            left_out_share=left_out_share,
+        )
+        with track(f"train {name}", len(fold_trainer.schedule.steps)) as advance:
+            steps = fold_trainer.run(advance).best_step
+        accelerator.free_memory()
+        if not main:
+            return
+        save_trained_prompts(target, (pairs.prompt_ids[group.prompt] for group in rest))
+        about = {"format": FORMAT, "fingerprint": f"{fingerprint} {name}", "steps": steps}
+        _save_model(
+            fold_model,
+            target,
+            about | {"settings": backbone.model_dump(mode="json"), "dtype": fold_model.dtype},
+        )
+        own_checkpoints.remove_files()
+
+    if backbone.folds:
+        train_fold_models(train, pairs.prompt_ids, backbone.folds, state, train_fold, main=main)
     checkpoints = Checkpoints(state, main=main)
     trainer = Trainer(
         loaded,
@@ -134,7 +174,7 @@ def fine_tune_backbone(
         metrics,
         accelerator,
         seed=section.seed,
-        left_out_share=rate if section.noise.method == "curriculum" else 0.0,
+        left_out_share=left_out_share,
     )
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
@@ -148,6 +188,7 @@ def fine_tune_backbone(
         "settings": backbone.model_dump(mode="json"),
         "dtype": loaded.dtype,
         "seed": section.seed,
+        "folds": backbone.folds,
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
@@ -158,6 +199,7 @@ def fine_tune_backbone(
     }
     with atomic_directory(folder, owned=list_model_files, noun=NOUN) as new_folder:
         save_trained_prompts(new_folder, (pairs.prompt_ids[group.prompt] for group in train))
+        copy_fold_models(state, new_folder, backbone.folds or 0)
         _save_model(loaded, new_folder, description)
     # Commit after the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
     with run.chunk(subject, fingerprint=fingerprint, status="done") as (writer, counts):
@@ -165,6 +207,7 @@ def fine_tune_backbone(
         writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         _fill_counts(counts, pairs, groups, section, progress)
     checkpoints.remove_files()
+    remove_fold_models(state)
     note = describe_accuracy(description["metrics"])
     if groups.cut:
         note += f"; {groups.cut:,} texts were cut to fit into train.backbone.max_length"

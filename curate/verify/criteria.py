@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.data.rubric import Criterion, Rubric, read_rubric
 from curate.verify.display import reveal_characters
+from curate.verify.exported import TaskData
 
 
 class AskedCriterion(NamedTuple):
@@ -77,12 +78,11 @@ def pack_criteria(criteria: Sequence[AskedCriterion]) -> list[dict[str, Any]]:
     return [criterion._asdict() for criterion in criteria]
 
 
-def unpack_criteria(data: Mapping[str, Any]) -> tuple[AskedCriterion, ...]:
+def unpack_criteria(data: TaskData) -> tuple[AskedCriterion, ...]:
     """Return the criteria that the data of a task asks about; tasks from before name their sentences alone."""
-    packed = data.get("asked_criteria")
-    if packed is not None:
-        return tuple(AskedCriterion(**criterion) for criterion in packed)
-    return list_text_criteria([str(criterion["value"]) for criterion in data["criteria"]][:-1])
+    if data.asked_criteria is not None:
+        return tuple(AskedCriterion(**criterion.model_dump()) for criterion in data.asked_criteria)
+    return list_text_criteria([criterion.value for criterion in data.criteria][:-1])
 
 
 def _ask_criterion(criterion: Criterion) -> AskedCriterion:

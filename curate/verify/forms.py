@@ -1,4 +1,4 @@
-"""The forms in which people see a task: how each shows a task, and how its answers are read.
+"""The forms in which people see a task: how each shows a task (`answer_reader.py` reads the answers).
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
@@ -40,7 +40,6 @@ from curate.verify.criteria import (
     list_rubric_criteria,
     list_text_criteria,
     pack_criteria,
-    unpack_criteria,
 )
 from curate.verify.display import (
     find_media_address,
@@ -100,9 +99,9 @@ def get_asked_as(task: VerifyTask, section: VerifySection) -> AskedAs:
     return task.asked_as or by_form.get(task.form, section.pointwise)
 
 
-def get_form_asked(form: str) -> AskedAs:
-    """Return what a labelling configuration asks, whatever media it shows."""
-    return next(asked for asked in HUMAN_FORMS if form.startswith(asked))
+def get_form_asked(form: str) -> AskedAs | None:
+    """Return what a labelling configuration asks, whatever media it shows; None where none has the name."""
+    return next((asked for asked in HUMAN_FORMS if form.startswith(asked)), None)
 
 
 def choose_form(item: TaskItem, section: VerifySection) -> str:
@@ -320,74 +319,12 @@ def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, 
     return galleries | {"candidates_media": "".join(shown)}
 
 
-class UnreadableAnswerError(ValueError):
-    """An answer is none that its form gives: whoever has a key of the server can store anything."""
-
-
-def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
-    """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention.
-
-    Raises:
-        UnreadableAnswerError: It is no answer of this form.
-    """
-    try:
-        return _read_result(data, result)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UnreadableAnswerError(f"{type(error).__name__}: {error}") from error
-
-
-def _read_result(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
-    form, order = str(data["form"]).removesuffix(WITH_MEDIA), [str(response) for response in data["order"]]
-    values: dict[str, list[dict[str, Any]]] = {}
-    for part in result:
-        values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))
-    rationale = _join_texts(values.get("rationale", [])) or None
-    if form == "ranking":
-        return _read_ranking(order, values, rationale)
-    if form == "rubric":
-        return _read_rubric(data, values, rationale)
-    choice = next((value["choices"][0] for value in values.get("verdict", []) if value.get("choices")), None)
-    if form.startswith("pairwise"):
-        return _read_pairwise(order, choice, rationale)
-    spans = [
-        {key: value.get(key) for key in ("start", "end", "text")}
-        | {"label": (value.get("labels") or [None])[0]}
-        for value in values.get("spans", [])
-    ]
-    details = {"verdict": choice} | ({"spans": spans} if spans else {})
-    if choice not in ("pass", "fail"):
-        return Verdict("abstain", rationale=rationale, details=details)
-    return Verdict("a", score=float(choice == "pass"), rationale=rationale, details=details)
-
-
 def suggest_choice(p_left: float) -> str:
     """Turn the probability that the left response is better into an answer of the pairwise form, for assist mode."""
     strength = abs(p_left - 0.5)
     if strength < 0.05:
         return "tie"
     return f"{'left' if p_left > 0.5 else 'right'}-{1 if strength < 0.25 else 2 if strength < 0.45 else 3}"
-
-
-_CHOICES = (
-    "tie",
-    "both-bad",
-    *(f"{side}-{strength}" for side in ("left", "right") for strength in (1, 2, 3)),
-)
-
-
-def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:
-    if choice is None:
-        return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    side, _, strength = choice.partition("-")
-    details: dict[str, Any] = {"verdict": choice}
-    if choice not in _CHOICES:
-        raise ValueError(f"the form has no choice {choice!r}")
-    if side not in ("left", "right"):
-        tied_as: TiedAs | None = "both-bad" if choice == "both-bad" else None
-        return Verdict("tie", tied_as=tied_as, rationale=rationale, details=details)
-    winner = order[0] if side == "left" else order[1]
-    details["strength"] = int(strength)
-    return decide_pair(order, winner, int(strength), rationale=rationale, details=details)
 
 
 def decide_pair(
@@ -407,30 +344,6 @@ def decide_pair(
     return Verdict("a" if is_a else "b", score=score, rationale=rationale, details=details)
 
 
-def _read_ranking(
-    order: list[str], values: dict[str, list[dict[str, Any]]], rationale: str | None
-) -> Verdict:
-    columns: dict[str, list[str]] = next(
-        (value["ranker"] for value in values.get("ranking", []) if value.get("ranker")), {}
-    )
-    positions = [int(position) for column in columns.values() for position in column]
-    if sorted(positions) != list(range(1, len(order) + 1)):
-        return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    ranking = tuple(order[position - 1] for position in positions)
-    return Verdict("a", ranking=ranking, rationale=rationale, details={"verdict": positions})
-
-
-def _read_rubric(
-    data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None
-) -> Verdict:
-    criteria = unpack_criteria(data)
-    ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
-    if not ticked:
-        return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    answers = [CriterionAnswer(criterion, criterion.text in ticked) for criterion in criteria]
-    return judge_by_criteria(answers, rationale=rationale)
-
-
 def judge_by_criteria(answers: Sequence[CriterionAnswer], *, rationale: str | None) -> Verdict:
     """Return the verdict of the rubric form."""
     details = {
@@ -439,8 +352,3 @@ def judge_by_criteria(answers: Sequence[CriterionAnswer], *, rationale: str | No
     }
     score = compute_rubric_score(answers)
     return Verdict("a", score=score, criteria=tuple(answers), rationale=rationale, details=details)
-
-
-def _join_texts(values: Sequence[dict[str, Any]]) -> str:
-    texts = [value.get("text", "") for value in values]
-    return "\n".join("\n".join(text) if isinstance(text, list) else str(text) for text in texts).strip()

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock
 
 from curate.config.project import Config
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
@@ -27,8 +27,18 @@ from curate.data.pseudonym import Pseudonyms
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.records import VerifyTask
-from curate.verify.forms import UnreadableAnswerError, Verdict, get_form_asked, read_answer
+from curate.records import Form, VerifyTask
+from curate.verify.answer_reader import read_answer
+from curate.verify.exported import (
+    ExportedTask,
+    TaskData,
+    UnreadableAnswerError,
+    read_annotation,
+    read_author,
+    read_task,
+    read_task_data,
+)
+from curate.verify.forms import Verdict, get_form_asked
 from curate.verify.human_judgments import (
     make_human_statement,
     make_retraction,
@@ -37,6 +47,13 @@ from curate.verify.human_judgments import (
 from curate.verify.queue import read_queue
 from curate.verify.server import LabelStudioClient, LabelStudioProject
 
+_FORMS: dict[AskedAs, Form] = {
+    "pairwise": "pairwise",
+    "ranking": "listwise",
+    "pass-fail": "pointwise",
+    "critique": "pointwise",
+    "rubric": "pointwise",
+}
 _MARGIN = timedelta(minutes=2)  # a transaction of the server ends later than the time that it records
 
 
@@ -48,11 +65,12 @@ class Annotation:
     annotator: str
     annotation: int
     item: int
-    data: dict[str, Any]
+    data: TaskData
+    asked_as: AskedAs
     verdict: Verdict
     skipped: bool
     seconds: float
-    updated_at: str
+    updated_at: datetime
     edited_by: str | None
 
     @property
@@ -137,38 +155,41 @@ class _People:
         self._pseudonyms = pseudonyms
         self._url = server.url
 
-    def find_pseudonym(self, user: Any) -> str:
-        """Return the pseudonym of a user, given as an object or an id."""
-        number = user.get("id") if isinstance(user, dict) else user
+    def find_pseudonym(self, number: int | None) -> str:
+        """Return the pseudonym of a user."""
         if number in self._addresses:
             return self._pseudonyms.of(self._addresses[number])
         return self._pseudonyms.of(f"{self._url}/user/{number}")
 
-    def is_forgotten(self, user: Any) -> bool:
+    def is_forgotten(self, number: int | None) -> bool:
         """Tell whether `curate forget person` named this user."""
-        return self._forgotten.has("person", self.find_pseudonym(user))
+        return self._forgotten.has("person", self.find_pseudonym(number))
 
 
 def _iterate_tasks(
     lake: Lake, server: LabelStudioClient, project: LabelStudioProject, everything: bool
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield the tasks to look at: those changed since the last pull, or all that have or had answers."""
+) -> Iterator[list[ExportedTask | None]]:
+    """Yield the tasks to look at: those changed since the last pull, or all that have or had answers.
+
+    None: what the server has there is no task.
+    """
     url = server.get_project_url(project)
     mark = None if everything else lake.value(read_query("verify_mark"), [url])
     if mark is not None:
-        yield from server.iterate_annotations(
-            project, server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN)
-        )
+        changed = server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN)
+        for items in server.iterate_annotations(project, changed):
+            yield list(map(read_task, items))
         return
     seen: set[int] = set()
-    for tasks in server.iterate_annotations(project):
-        seen |= {int(task["id"]) for task in tasks}
+    for items in server.iterate_annotations(project):
+        tasks = list(map(read_task, items))
+        seen |= {task.id for task in tasks if task is not None}
         yield tasks
     # A task whose answers were all deleted is not among those that have some.
     query = "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_answers WHERE (details->>'place') = ?"
-    yield from server.iterate_annotations(
-        project, [item for (item,) in lake.rows(query, [url]) if item not in seen]
-    )
+    left = [item for (item,) in lake.rows(query, [url]) if item not in seen]
+    for items in server.iterate_annotations(project, left):
+        yield list(map(read_task, items))
 
 
 def _write_changes(
@@ -176,13 +197,13 @@ def _write_changes(
     run: StageRun,
     url: str,
     title: str,
-    tasks: Sequence[dict[str, Any]],
+    tasks: Sequence[ExportedTask | None],
     known: dict[str, VerifyTask],
     people: _People,
 ) -> None:
     """Write the answers that the lake does not have yet; nothing where it has all of them."""
     answers, read, dropped, unread = _find_newest(tasks, known, people)
-    ids = list(dict.fromkeys(str(task["data"].get("task")) for task in tasks))
+    ids = list(dict.fromkeys(task.key for task in tasks if task is not None and task.key is not None))
     with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
@@ -194,7 +215,10 @@ def _write_changes(
     deleted = [
         row
         for key, row in current.items()
-        if key not in answers and key not in unread and row["place"] == url and not _is_retracted(row)
+        if key not in answers
+        and not unread.intersection((key, (key[0], None)))
+        and row["place"] == url
+        and not _is_retracted(row)
     ]
     statements = [statement for _, statement in changed] + [make_retraction(row) for row in deleted]
     if not statements:
@@ -216,30 +240,38 @@ def _write_changes(
 
 
 def _find_newest(
-    tasks: Sequence[dict[str, Any]], known: dict[str, VerifyTask], people: _People
-) -> tuple[dict[tuple[str, str], Annotation], int, Counter[str], set[tuple[str, str]]]:
+    tasks: Sequence[ExportedTask | None], known: dict[str, VerifyTask], people: _People
+) -> tuple[dict[tuple[str, str], Annotation], int, Counter[str], set[tuple[str, str | None]]]:
     """Find the newest answer of each person to each task; count annotations, and those that do not count by reason.
 
-    The last are task and person of the answers that cannot be read: what the lake has of them stays.
+    The last are task and person (None: of anybody) of the answers that cannot be read: what the lake has of them stays.
     """
     newest: dict[tuple[str, str], Annotation] = {}
-    unread = set[tuple[str, str]]()
+    unread = set[tuple[str, str | None]]()
     read, dropped = 0, Counter[str]()
     for item in tasks:
-        task = known.get(str(item["data"].get("task")))
-        for annotation in item.get("annotations", []):
+        if item is None:
             read += 1
-            if task is None:
-                dropped["of a task that is not in the queue"] += 1
-                continue
-            if people.is_forgotten(annotation.get("completed_by")):
-                dropped["of a forgotten person"] += 1
-                continue
+            dropped["that cannot be read"] += 1
+            continue
+        task = known.get(item.key) if item.key is not None else None
+        if task is None:
+            read += len(item.annotations)
+            dropped["of a task that is not in the queue"] += len(item.annotations)
+            continue
+        for annotation in item.annotations:
+            read += 1
+            author: str | None = None
             try:
+                number = read_author(annotation)
+                author = people.find_pseudonym(number)
+                if people.is_forgotten(number):
+                    dropped["of a forgotten person"] += 1
+                    continue
                 answer = _read_annotation(task, item, annotation, people)
             except UnreadableAnswerError:
                 dropped["that cannot be read"] += 1
-                unread.add((task.task_id, people.find_pseudonym(annotation.get("completed_by"))))
+                unread.add((task.task_id, author))
                 continue
             other = newest.get((task.task_id, answer.annotator))
             if other is None or (other.updated_at, other.annotation) < (
@@ -250,32 +282,35 @@ def _find_newest(
     return newest, read, dropped, unread
 
 
-def _read_annotation(
-    task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], people: _People
-) -> Annotation:
-    data, skipped = item["data"], bool(annotation.get("was_cancelled"))
-    if sorted(map(str, data.get("order") or [])) != sorted(task.responses):
+def _read_annotation(task: VerifyTask, item: ExportedTask, content: Any, people: _People) -> Annotation:
+    """Read an annotation of a task that was asked.
+
+    Raises:
+        UnreadableAnswerError: It is none, or the task in Label Studio is another one than the question.
+    """
+    annotation, data = read_annotation(content), read_task_data(item.data)
+    if sorted(data.order) != sorted(task.responses):
         raise UnreadableAnswerError("the task in Label Studio is about other responses than the question")
-    by, edited_by = annotation.get("completed_by"), annotation.get("updated_by")
+    asked = get_form_asked(data.form)
+    if asked is None or _FORMS[asked] != task.form:
+        raise UnreadableAnswerError("the task in Label Studio has another form than the question")
+    skipped = bool(annotation.was_cancelled)
+    by, edited_by = annotation.completed_by, annotation.updated_by
     return Annotation(
         task=task,
         annotator=people.find_pseudonym(by),
-        annotation=int(annotation["id"]),
-        item=int(item["id"]),
+        annotation=annotation.id,
+        item=item.id,
         data=data,
-        verdict=Verdict("abstain") if skipped else read_answer(data, annotation.get("result") or []),
+        asked_as=asked,
+        verdict=Verdict("abstain") if skipped else read_answer(data, annotation.result or []),
         skipped=skipped,
-        seconds=_read_seconds(annotation.get("lead_time")),
-        updated_at=str(annotation.get("updated_at")),
+        seconds=annotation.lead_time,
+        updated_at=annotation.changed_at,
         edited_by=people.find_pseudonym(edited_by)
         if edited_by is not None and edited_by != by and not people.is_forgotten(edited_by)
         else None,
     )
-
-
-def _read_seconds(value: object) -> float:
-    seconds = float(value) if isinstance(value, (int, float)) else 0.0
-    return seconds if isfinite(seconds) else 0.0
 
 
 def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None) -> JudgmentStatement:
@@ -285,21 +320,21 @@ def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None)
         "place": url,
         "item": answer.item,
         "annotation": answer.annotation,
-        "at": answer.updated_at,
+        "at": answer.updated_at.isoformat(),
         "digest": answer.digest,
-        "assist": bool(answer.data.get("assist")),
+        "assist": answer.data.assist,
     }
     raw |= {"skipped": True} if answer.skipped else verdict.details
     raw |= {"edited_by": answer.edited_by} if answer.edited_by else {}
     return make_human_statement(
         ("answer", task.task_id, answer.annotator, answer.digest),
         task=task,
-        asked_as=get_form_asked(str(answer.data["form"])),
+        asked_as=answer.asked_as,
         annotator_id=answer.annotator,
-        order=[str(response) for response in answer.data["order"]],
+        order=answer.data.order,
         verdict=verdict,
         raw=raw,
-        revision=str(answer.data.get("revision", "label-studio")),
+        revision=answer.data.revision,
         seconds=answer.seconds,
         supersedes=before["judgment_id"] if before else None,
     )

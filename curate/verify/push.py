@@ -18,6 +18,7 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
+from curate.verify.exported import read_task
 from curate.verify.forms import WITH_MEDIA, TaskItem, build_task_data, choose_form, suggest_choice
 from curate.verify.guidelines import Guidelines
 from curate.verify.media_links import MediaLinks
@@ -176,10 +177,10 @@ def _delete_duplicates(server: LabelStudioClient, project: LabelStudioProject) -
     """Delete the newer copies of tasks that are there twice; copies that somebody has answered stay."""
     copies = [ids for ids in server.list_task_keys(project).values() if len(ids) > 1]
     for ids in copies:
-        for tasks in server.iterate_annotations(project, sorted(ids)[1:]):
-            for task in tasks:
-                if not task.get("annotations"):
-                    server.delete_task(int(task["id"]))
+        for items in server.iterate_annotations(project, sorted(ids)[1:]):
+            for task in map(read_task, items):
+                if task is not None and not task.annotations:
+                    server.delete_task(task.id)
 
 
 def _add_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -> dict[str, Any]:

@@ -199,8 +199,8 @@ class LabelStudioClient:
 
     def iterate_annotations(
         self, project: LabelStudioProject, ids: Sequence[int] | None = None
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Yield lists of tasks with their annotations: all tasks that have some, or those of `ids` that exist."""
+    ) -> Iterator[list[Any]]:
+        """Yield lists of tasks and their annotations as they are there: all that have some, or those of `ids`."""
         if ids is None:
             yield self._download_tasks(project, download_all_tasks=False)
             return
@@ -208,14 +208,23 @@ class LabelStudioClient:
             batch = [str(number) for number in ids[start : start + _IDS]]
             yield self._download_tasks(project, download_all_tasks=True, ids=batch)
 
-    def _download_tasks(self, project: LabelStudioProject, **options: Any) -> list[dict[str, Any]]:
+    def _download_tasks(self, project: LabelStudioProject, **options: Any) -> list[Any]:
         if "ids" in options:  # the SDK names it `ids`, the server reads `ids[]`
             ids = options.pop("ids")
             options["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
         with _explain_errors(self.url):
             stream = self.client.projects.exports.download_sync(project.id, export_type="JSON", **options)
-            tasks = json.loads(b"".join(stream))
-        return tasks if isinstance(tasks, list) else []
+            text = b"".join(stream)
+        try:
+            tasks = json.loads(text)
+        except (ValueError, RecursionError):  # also bytes of no encoding, and numbers of 5,000 digits
+            tasks = None
+        if not isinstance(tasks, list):
+            raise LabelStudioError(
+                f"Label Studio at {self.url} exported {project.title} as something else than a list of tasks: look at "
+                f"{self.get_project_url(project)}, then run the same command again to continue."
+            )
+        return tasks
 
     def register_webhook(
         self, project: LabelStudioProject, url: str, *, headers: dict[str, str], actions: Sequence[str]

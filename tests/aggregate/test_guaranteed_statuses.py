@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -81,11 +82,80 @@ def test_above_the_threshold_is_accepted_and_the_rest_routed(lake: Lake) -> None
 
 @pytest.mark.parametrize("labels", [0, 5, 15])
 def test_with_too_few_labels_statuses_stay_and_the_claim_says_how_many_more(lake: Lake, labels: int) -> None:
-    fill(lake, labels=range(labels))
+    fill(lake, prompts=700, labels=range(labels))
     note = aggregate_judgments(lake, config()).note
     assert f"No guarantee: {labels} labels of people, about " in note
     assert " more needed" in note
     assert set(dict(lake.rows("SELECT status, 1 FROM preferences"))) <= {"accepted", "flipped", "verified"}
+
+
+@pytest.mark.parametrize("outcome", ["tie", "both"])
+def test_labels_that_take_no_side_are_said_to_test_nothing(lake: Lake, outcome: str) -> None:
+    """Ties, and people who contradict each other: no number of pairs would make a promise of them."""
+    pairs = fill(lake)
+    rng = random.Random(0)
+    said = [
+        judge_pair(*pair, annotator=name, shown="ab", accuracy=1.0, rng=rng)
+        for pair in pairs[:40]
+        for name in ("person", "person 2")
+    ]
+    if outcome == "tie":
+        said = [verdict.model_copy(update={"outcome": "tie"}) for verdict in said]
+    else:
+        said = [
+            verdict.model_copy(update={"outcome": "ab"[verdict.annotator_id == "person"]}) for verdict in said
+        ]
+    with lake.write("people") as writer:
+        writer.append("judgments", table(said))
+    note = aggregate_judgments(lake, config()).note
+    assert "No guarantee: 40 labels of people, 40 of which take no side and test nothing, and the " in note
+    assert "other pairs are likely too few for one" in note
+    assert "people took a side on 0 pairs" in note
+    # A tie that people called is theirs; people who contradict each other have called none.
+    query = "SELECT status, reason, count(*) FROM preferences WHERE outcome = 'tie' GROUP BY ALL"
+    expected = (
+        ("verified", None) if outcome == "tie" else ("routed", "the verdicts of people contradict each other")
+    )
+    assert lake.rows(query) == [(*expected, 40)]
+
+
+def test_an_error_that_was_measured_is_not_said_of_labels_that_have_learnt_more(lake: Lake) -> None:
+    """Without a guarantee the labels learn from all verdicts, and what was tested are labels that learnt from some."""
+    fill(lake, prompts=50, labels=range(0, 150, 3), accuracy=0.6)
+    note = aggregate_judgments(lake, config(guarantee={"alpha": 0.02})).note
+    holds, labels, learnt, tested = lake.rows("SELECT holds, labels, learnt, tested FROM assessments")[0]
+    assert (holds, labels, learnt) == (False, 50, 50)
+    assert 10 <= tested < 50
+    found = re.search(
+        r"A panel that learns from (\d+) of the 50 labels disagrees with people on about ", note
+    )
+    assert found is not None
+    assert 0 < int(found[1]) <= 50 - tested  # a label on a tie of the panel tests nothing
+    assert "the labels here learn from all 50, and nothing has tested them." in note
+    assert "labels of the panel" not in note
+    aggregate_judgments(lake, config(annotator_model="majority", guarantee={"alpha": 0.02}))
+    claim = lake.value("SELECT claim FROM assessments")
+    assert (
+        "labels of the panel about" in claim
+    )  # a majority learns nothing: these are the labels that were tested
+
+
+@pytest.mark.parametrize("right", [(1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (0.0, 0.0, 0.0)])
+def test_a_person_whose_verdicts_are_reversed_is_named_though_nobody_else_judged_the_pairs(
+    lake: Lake, right: tuple[float, ...]
+) -> None:
+    """Somebody who guesses is not named, and nobody is where all contradict the judges."""
+    pairs = fill(lake)
+    rng = random.Random(0)
+    said = [
+        judge_pair(*pair, annotator=f"person {k % 3}", shown="ab", accuracy=right[k % 3], rng=rng)
+        for k, pair in enumerate(pairs[:60])
+    ]
+    with lake.write("people") as writer:
+        writer.append("judgments", table(said))
+    note = aggregate_judgments(lake, config()).note
+    assert ("person 2 names the loser of the judges' majority in " in note) == (right == (1.0, 1.0, 0.0))
+    assert "person 0 names" not in note
 
 
 def test_no_guarantee_asked_for(lake: Lake) -> None:

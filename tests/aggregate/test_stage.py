@@ -95,7 +95,7 @@ def test_human_votes_verify(sample_lake: Lake) -> None:
     assert {
         reason for (reason,) in sample_lake.rows("SELECT reason FROM preferences WHERE status = 'routed'")
     } <= {
-        "people see no difference, or differ among themselves"  # this one, with the order
+        "the verdicts of people contradict each other"  # this one, with the order
     }
     assert found["verified"] > 50
     assert sample_lake.value("SELECT agreement FROM annotators WHERE annotator_id = 'good'") == 1.0

@@ -109,3 +109,50 @@ def test_an_export_replaces_no_other_one(path: str, tmp_path: Path) -> None:
     )
     with pytest.raises(CurateError, match="an export would replace another"):
         load_config(tmp_path / "curate.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "ingest: [{source: a.jsonl}]\nworkspace: w\ningest: [{source: b.jsonl}]\n",
+            "names `ingest` twice .*line 3",
+        ),
+        ("judge:\n  chunk: 1\n  chunk: 2\n", "names `chunk` twice in one place .*line 3"),
+        ("ingest: [{source: a.jsonl, name: x, name: y}]\n", "names `name` twice"),
+        ("workspace: ${FOLDER}/lake\n", "`workspace` .*FOLDER.* is a variable, .*`lake.catalog` alone"),
+        ("ingest: [{source: $HOME/rows.jsonl}]\n", "`ingest.0.source` .*\\$HOME is a variable"),
+        ("lake: {data: '${BUCKET}'}\n", "`lake.data` .*is a variable"),
+        ("export: [{path: ''}]\n", "`export.0.path` .*a path is empty"),
+        ("workspace: ~nobody-of-this-name/x\n", "~nobody-of-this-name is no folder of a user"),
+        ('workspace: "a\\0b"\n', "a character that no file's name has"),
+        ("workspace: a\0b\n", "is not valid YAML"),
+        ('report: {path: "\\ud800"}\n', "a character that no file's name has"),
+    ],
+)
+def test_what_would_silently_mean_something_else_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "curate.yaml").write_text(text)
+    with pytest.raises(CurateError, match=message):
+        load_config(tmp_path / "curate.yaml")
+
+
+def test_keys_that_are_merged_and_anchors_that_are_repeated_are_not_named_twice(tmp_path: Path) -> None:
+    text = "ingest:\n  - &first {source: a.jsonl, name: x}\n  - {<<: *first, name: y}\n  - *first\n"
+    (tmp_path / "curate.yaml").write_text(text)
+    assert [source.name for source in load_config(tmp_path / "curate.yaml").ingest] == ["x", "y", "x"]
+
+
+def test_a_home_folder_and_a_dollar_in_a_name_are_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "curate.yaml").write_text("workspace: ~/w\nreport: {path: price$5.html}\n")
+    config = load_config(tmp_path / "curate.yaml")
+    assert (config.workspace, config.report.path) == (str(tmp_path / "home" / "w"), "price$5.html")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_named(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "curate.yaml").write_bytes("workspace: é\n".encode(encoding))
+    with pytest.raises(CurateError, match=r"is not UTF-8 \(byte \d+\): save it with that encoding"):
+        load_config(tmp_path / "curate.yaml")

@@ -47,7 +47,7 @@ def test_what_is_no_video_or_not_allowed_is_said(tmp_path: Path, monkeypatch: py
     film(tmp_path / "in" / "long.mp4", ["red"], frames=9)
     with pytest.raises(RefusedImageError, match="a video's file is outside"):
         sample_frames(Part(type="video", uri=str(outside)), access, FrameSampling())
-    with pytest.raises(UnreadableImageError, match="a video cannot be decoded"):
+    with pytest.raises(UnreadableImageError, match="a video is in no known container"):
         sample_frames(Part(type="video", uri="text.mp4"), access, FrameSampling())
     with pytest.raises(UnreadableImageError, match="a video's file cannot be read"):
         sample_frames(Part(type="video", uri="missing.mp4"), access, FrameSampling())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,113 @@ def test_a_row_of_very_many_keys_is_refused_at_once(tmp_path: Path) -> None:
     recognition = recognize(tmp_path, rows)
     assert recognition.certainty == "refused"
     assert recognition.problems[0].startswith("it has 20,003 columns, and only files of up to 2,000")
+
+
+def test_columns_called_as_models_may_hold_conversations(tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": q,
+            "model_a": [{"role": "user", "content": q}, {"role": "assistant", "content": a}],
+            "model_b": [{"role": "user", "content": q}, {"role": "assistant", "content": b}],
+            "preference": ("model_a", "model_b", "tie")[number % 3],
+        }
+        for number, (q, a, b) in enumerate(TRIPLES)
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert recognition.trial is not None
+    assert [row.verdicts[0].winner for row in recognition.trial.rows[:3]] == ["a", "b", "tie"]
+    assert all(
+        isinstance(part.answer, str) for row in recognition.trial.rows for part in row.responses
+    )  # one turn
+
+
+def test_a_prompt_that_holds_the_question_asks_it_once(tmp_path: Path) -> None:
+    rows = [{"query": q, "prompt": f"Be brief. {q}", "answer_a": a, "answer_b": b} for q, a, b in TRIPLES]
+    assert [row[0] for row in list_rows(recognize(tmp_path, rows))] == [f"Be brief. {q}" for q in QUESTIONS]
+
+
+def test_what_people_said_is_of_people(tmp_path: Path) -> None:
+    rows = [
+        {"question": q, "answer_a": a, "answer_b": b, "human_preference": "ab"[number % 2]}
+        for number, (q, a, b) in enumerate(TRIPLES)
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.source is not None
+    assert recognition.source.annotator_kind == "human"
+    assert "`human_preference` is what people said" in recognition.doubts
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            {"winner": "ab", "axis": ["clarity", "clarity"]},
+            "`axis` names the one criterion .*'clarity'.*`aspect`",
+        ),
+        ({"winner": "ab", "dimension": ["tone", "truth"]}, "`dimension` names the one criterion"),
+        ({"prob_a": [0.2, 0.9]}, "`prob_a` may say which answer is better"),
+        ({"prefers_b": [True, False]}, "`prefers_b` may say which answer is better"),
+        ({"margin": [0.5, -0.5]}, "`margin` may say which answer is better"),
+        (
+            {"toxicity_score_a": [0.2, 0.9], "toxicity_score_b": [0.3, 0.1]},
+            "less of `toxicity_score_a`.*`best: low`",
+        ),
+        (
+            {"winner": "AB", "swapped": [True, False]},
+            "`swapped` may say that the two were shown in another order",
+        ),
+        (
+            {"winner": ["first", "second"], "order": ["ab", "ba"]},
+            "`order` may say .*`winner` speaks of places",
+        ),
+    ],
+)
+def test_what_turns_a_verdict_around_or_says_it_is_neither_guessed_nor_lost(
+    more: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    rows = [
+        {"question": q, "answer_a": a, "answer_b": b}
+        | {name: values[number % 2] for name, values in more.items()}
+        for number, (q, a, b) in enumerate(TRIPLES)
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert re.search(sentence, " ".join(recognition.problems))
+
+
+def test_thumbs_are_not_lost(tmp_path: Path) -> None:
+    thumbs = ("thumbs_up", "thumbs_down", None)
+    rows = [
+        {"user_message": q, "bot_response": a, "feedback": thumbs[number % 3]}
+        for number, (q, a, _) in enumerate(TRIPLES)
+    ]
+    recognition = recognize(tmp_path, rows)
+    assert recognition.certainty == "refused"
+    assert "`feedback` may say which answer is better" in recognition.problems[0]
+
+
+def test_a_criterion_that_names_none_is_beside_the_verdict(tmp_path: Path) -> None:
+    rows = [
+        {"question": q, "answer_a": a, "answer_b": b, "winner": "ab"[number % 2], "dimension": "overall"}
+        for number, (q, a, b) in enumerate(TRIPLES)
+    ]
+    assert recognize(tmp_path, rows).certainty == "likely"
+
+
+@pytest.mark.parametrize("name", ["perplexity_score", "unsafe_score", "error_rating"])
+def test_a_score_of_faults_has_no_direction(name: str, tmp_path: Path) -> None:
+    inside = [
+        {"prompt": q, "responses": [{"text": a, name: 1.5}, {"text": b, name: 9.5}]} for q, a, b in TRIPLES
+    ]
+    recognition = recognize(tmp_path, inside)
+    assert recognition.certainty == "refused"
+    assert f"less of `{name}` seems to be better" in recognition.problems[0]
+
+
+def test_a_correct_answer_is_better_than_an_incorrect_one(tmp_path: Path) -> None:
+    rows = [{"question": q, "correct_answer": a, "incorrect_answer": b} for q, a, b in TRIPLES]
+    recognition = recognize(tmp_path, rows)
+    assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert recognition.trial is not None
+    assert {row.verdicts[0].winner for row in recognition.trial.rows} == {"a"}

@@ -21,7 +21,7 @@ from curate.ingest.rows import Row
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "count", "arguments": '{"of": "trees"}'}}
 TOOL = {"type": "function", "function": {"name": "count", "parameters": {"type": "object"}}}
-CHAT = [
+CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "How many trees?"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -34,7 +34,8 @@ def read(shape: str, row: dict[str, Any]) -> list[Row]:
     found = make_responses_decoder(Source(source="x.jsonl", format=shape), name="log")(
         json.dumps(row).encode()
     )
-    return found if isinstance(found, list) else [found]
+    assert isinstance(found, list)
+    return found
 
 
 def describe(prompt: str | Conversation) -> list[tuple[str, str]]:
@@ -314,7 +315,7 @@ def test_what_langfuse_has_beside_generations_is_rejected() -> None:
 
 # All of them -------------------------------------------------------------------------------------------------------
 
-SOUND = {
+SOUND: dict[str, dict[str, Any]] = {
     "openai-log": {"request": {"messages": CHAT, "tools": [TOOL]}, "response": make_completion("Seven.")},
     "genai-spans": {"span_id": "s", "name": "chat", "attributes": make_attributes("openinference")},
     "langfuse": make_generation(scores=[{"name": "helpful", "value": 1, "source": "API"}]),

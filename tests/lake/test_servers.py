@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from functools import partial
 from multiprocessing.synchronize import Barrier, Event
@@ -338,3 +339,32 @@ def test_what_a_killed_run_left_in_a_bucket_is_erased_too(tmp_path: Path, bucket
         digest = digest_name("row:salt", "000042")
         assert erase_history(lake, Traces.of("salt", [digest])).files == 1
         assert not any("quarantine" in file for file in lake.files.list_stored_files())
+
+
+@pytest.mark.e2e
+def test_a_backup_of_a_folder_is_restored_into_a_bucket(tmp_path: Path, bucket: S3Server) -> None:
+    config = write_project(tmp_path)
+    text = config.read_text().replace("lake: {catalog: '${CATALOG_URL}', data: 's3://lake/project'}\n", "")
+    config.write_text(text)
+    run_curate(config, "ingest")
+    run_curate(config, "judge")
+    run_curate(config, "backup", str(tmp_path / "backup"))
+    address = f"{bucket.url}/{bucket.bucket}/theirs/thesis.txt"
+    urllib.request.urlopen(urllib.request.Request(address, data=b"mine", method="PUT"), timeout=9).close()
+    other = tmp_path / "bucket.yaml"
+    other.write_text(f"workspace: .bucket\nlake: {{data: 's3://lake/theirs'}}\n{text}")
+    assert "thesis.txt" in run_curate(other, "restore", str(tmp_path / "backup"), code=1)
+    other.write_text(f"workspace: .bucket\nlake: {{data: 's3://lake/ours'}}\n{text}")
+    run_curate(other, "restore", str(tmp_path / "backup"))
+    run_curate(other, "check")
+    with Lake.open(load_config(other).location) as lake:
+        assert lake.value("SELECT count(*) FROM judgments") == 120
+    assert "already" in run_curate(other, "restore", str(tmp_path / "backup"), code=1)
+    damaged = next(file for file in sorted((tmp_path / "backup").rglob("*.parquet")))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    third = tmp_path / "third.yaml"
+    third.write_text(f"workspace: .third\nlake: {{data: 's3://lake/third'}}\n{text}")
+    assert damaged.name in run_curate(third, "restore", str(tmp_path / "backup"), code=1).replace("\n", "")
+    assert not Path(load_config(third).location.catalog).exists()

@@ -100,6 +100,26 @@ def test_labels_needed_are_at_most_half_more_than_for_one_look():
         assert np.mean(needed) <= 1.5 * one_look
 
 
+@pytest.mark.parametrize("pairs", [180, 5000])
+def test_a_number_of_labels_is_only_named_where_it_would_leave_pairs_to_promise_anything_about(pairs):
+    """Of few pairs hardly any are without a label by the time that there are labels enough."""
+    none = np.zeros(0, np.int64)
+    confidence = np.full(pairs, 0.9)
+
+    def certify(drawn, agrees):
+        return certify_anytime(confidence, drawn, agrees, alpha=0.1, delta=0.1).guarantee.strata[0]
+
+    needed = certify(none, none.astype(np.int8)).labels_needed
+    promises = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        agrees = np.where(rng.permutation(pairs) < 0.05 * pairs, -1, 1).astype(np.int8)
+        order = rng.permutation(pairs)
+        looks = range(20, min(2 * needed, pairs - 10), 10)
+        promises += any(certify(order[:n], agrees[order[:n]]).holds for n in looks)
+    assert (needed <= pairs) == (promises > 15)
+
+
 def test_thresholds_are_walked_from_strict_to_loose():
     rng = np.random.default_rng(0)
     confidence = rng.random(2000)

@@ -22,8 +22,12 @@ from curate.core.errors import CurateError
 from curate.data.conversation import text_answer
 from curate.engine.base import Failure, build_chat
 from curate.engine.registry import Engines
+from curate.judge import CandidateResponse, PromptItem
 from curate.judge.configured import Panel
+from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.lake.lake import Lake, Location
+from curate.reward.fold_folders import list_fold_folders
+from curate.reward.trained_prompts import TrainedPrompts
 from curate.train import train_reward_model
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
@@ -66,6 +70,51 @@ def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_mode
     again = train_reward_model(lake, config, data)
     assert again.skipped
     assert not list(config.resolve(".curate").glob("training/*/last"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"forward": "joint", "loss": {"kind": "best"}}], ids=["alone", "joint"]
+)
+def test_with_folds_every_prompt_is_judged_by_a_model_that_has_not_seen_it(
+    changes: dict[str, Any],
+    lake: Lake,
+    tmp_path: Path,
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from curate.train.loop import Trainer
+
+    config = configured(tmp_path, make_model(), folds=2, held_out=0.3, **changes)
+    data = written(tmp_path / "data", ranking_rows() if changes else pair_rows(40))
+    sizes: list[int] = []
+    run = Trainer.run
+
+    def run_and_die(self: Trainer, advance: Any) -> Any:
+        sizes.append(len(self._train))
+        if len(sizes) == 2:
+            raise KeyboardInterrupt
+        return run(self, advance)
+
+    monkeypatch.setattr(Trainer, "run", run_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        train_reward_model(lake, config, data)
+    train_reward_model(lake, config, data)
+    first, _, second, whole = sizes  # the first fold was kept
+    assert first + second == whole
+    folder = config.resolve("models/reward")
+    everything, *without = [TrainedPrompts.read(path) for path in (folder, *list_fold_folders(folder))]
+    assert len(without) == 2
+    seen = [frozenset(one.digests[k : k + 16] for k in range(0, len(one.digests), 16)) for one in without]
+    assert not seen[0] & seen[1]
+    assert len(seen[0] | seen[1]) * 16 == len(everything.digests) == whole * 16
+    options = RewardModelOptions(name="m", kind="reward-model", model="models/reward", tie_band=1e-9)
+    judge = RewardModelJudge(options, Engines({}, tmp_path))
+    candidates = tuple(CandidateResponse(name, text) for name, text in (("a", "fox quick"), ("b", "the")))
+    items = [PromptItem(digest.hex(), CHATS[0][:1], None, candidates) for digest in seen[0] | seen[1]]
+    answers = judge.answer([question for item in items for question in judge.questions(item)])
+    assert len(answers) == whole
+    assert {answer.outcome for answer in answers} <= {"a", "b"}
+    assert not list(config.resolve(".curate").glob("training/*/folds"))
 
 
 @pytest.mark.parametrize(

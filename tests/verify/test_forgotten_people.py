@@ -12,6 +12,7 @@ from curate.lake.forgotten import ForgottenNames, digest_name
 from curate.lake.lake import Lake
 from curate.records import VerifyTask
 from curate.verify.answers import OfflineAnswer, OfflineQuestion, record_answers
+from curate.verify.exported import read_task
 from curate.verify.forms import Verdict
 from curate.verify.pull import _find_newest, _People
 
@@ -36,8 +37,9 @@ def test_annotations_of_a_forgotten_person_are_left_and_counted() -> None:
         {"id": 7, "completed_by": 1, "was_cancelled": True, "updated_at": "1"},
         {"id": 8, "completed_by": 2, "was_cancelled": True, "updated_at": "2", "updated_by": 1},
     ]
-    items = [{"id": 5, "data": {"task": "t", "order": ["b", "a"]}, "annotations": annotations}]
-    newest, read, dropped, _ = _find_newest(items, {"t": task}, people)
+    data = {"task": "t", "form": "pairwise", "order": ["b", "a"]}
+    item = read_task({"id": 5, "data": data, "annotations": annotations})
+    newest, read, dropped, _ = _find_newest([item], {"t": task}, people)
     assert [(answer.annotator, answer.edited_by) for answer in newest.values()] == [
         (pseudonyms.of("bob@example.org"), None)
     ]
@@ -99,7 +101,7 @@ def test_an_answer_that_no_form_gives_is_left_and_takes_no_other_one_with_it(
         }
         for number, (name, answer) in enumerate(zip(tasks, answered, strict=True))
     ]
-    newest, read, dropped, unread = _find_newest(items, tasks, people)
+    newest, read, dropped, unread = _find_newest(list(map(read_task, items)), tasks, people)
     assert [(task, answer.verdict.outcome, answer.seconds) for (task, _), answer in newest.items()] == [
         ("honest", "b", 0.0)
     ]

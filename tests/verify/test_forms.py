@@ -13,13 +13,15 @@ from curate.config.verify import VerifySection
 from curate.data.rubric import Rubric
 from curate.lake.lake import Lake
 from curate.records import Form, Message, Part, ToolCall, text_parts
+from curate.verify.answer_reader import read_answer as read_typed_answer
 from curate.verify.display import render_parts, render_turns, reveal_characters, split_steps
+from curate.verify.exported import Region, TaskData
 from curate.verify.forms import (
     NOTHING_MET,
     TaskItem,
+    Verdict,
     build_task_data,
     choose_form,
-    read_answer,
     read_label_config,
     suggest_choice,
 )
@@ -30,6 +32,10 @@ FORMS = [
     "pairwise", "pairwise-image", "pairwise-video", "ranking", "rubric", "critique",
     "pass-fail", "pass-fail-image", "pass-fail-video",
 ]  # fmt: skip
+
+
+def read_answer(data: dict[str, Any], result: list[dict[str, Any]]) -> Verdict:
+    return read_typed_answer(TaskData.model_validate(data), [Region.model_validate(part) for part in result])
 
 
 def make_item(contents: list[str | Part], form: Form = "pairwise") -> TaskItem:

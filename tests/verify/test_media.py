@@ -15,8 +15,10 @@ from curate.config.project import Config
 from curate.config.verify import VerifySection
 from curate.lake.lake import Lake
 from curate.records import Message, Part
+from curate.verify.answer_reader import read_answer
 from curate.verify.answers import list_questions
-from curate.verify.forms import TaskItem, build_task_data, choose_form, read_answer, read_label_config
+from curate.verify.exported import Region, TaskData
+from curate.verify.forms import TaskItem, build_task_data, choose_form, read_label_config
 from curate.verify.media_links import MediaLinks, hide_addresses, list_media
 from curate.verify.media_server import serve_media
 from tests.seeing import film, paint
@@ -78,7 +80,8 @@ def test_people_see_numbers_and_no_addresses(links: MediaLinks) -> None:
     sides = {data["left_media"], data["right_media"]}
     assert len(sides) == 2
     assert "<span></span>" in sides
-    verdict = read_answer(data, [{"from_name": "verdict", "value": {"choices": ["left-2"]}}])
+    result = [{"from_name": "verdict", "value": {"choices": ["left-2"]}}]
+    verdict = read_answer(TaskData.model_validate(data), [Region.model_validate(part) for part in result])
     assert verdict.outcome in ("a", "b")
     assert verdict.details["strength"] == 2
 

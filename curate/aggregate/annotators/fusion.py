@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from curate.aggregate.votes import Float64, Int64
 
@@ -60,6 +61,19 @@ def fuse_opinions(
 
     `opinion` float64[Q, C]; `consensus` float64[Q] log-odds of the model without labels.
     """
+    # Threads of BLAS that wait for each other cost many times what they win on matrices of at most MAX_LABELS rows.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fuse(opinion, consensus, labelled, target, trusts, seed)
+
+
+def _fuse(
+    opinion: Float64,
+    consensus: Float64,
+    labelled: Int64,
+    target: Float64,
+    trusts: tuple[float, ...],
+    seed: int,
+) -> Fusion:
     if len(labelled) > MAX_LABELS:
         kept = np.sort(np.random.default_rng(seed).permutation(len(labelled))[:MAX_LABELS])
         labelled, target = labelled[kept], target[kept]
@@ -160,6 +174,8 @@ def _laplace_evidence(gram: Float64, target: Float64, mean: Float64) -> tuple[Fl
 
     Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, and the log evidence.
     """
+    from scipy.linalg import solve_triangular  # takes a moment to import
+
     n = len(target)
     f: Float64 = mean.copy()
     alpha: Float64 = np.zeros(n)
@@ -171,8 +187,10 @@ def _laplace_evidence(gram: Float64, target: Float64, mean: Float64) -> tuple[Fl
         whitened = np.eye(n) + root_weight[:, None] * gram * root_weight[None, :]
         factor = np.linalg.cholesky(whitened).astype(np.float64)
         push = root_weight**2 * (f - mean) + target - p
-        inner = np.linalg.solve(factor, root_weight * (gram @ push))
-        alpha = push - root_weight * np.linalg.solve(factor.T, inner)
+        inner = solve_triangular(factor, root_weight * (gram @ push), lower=True, check_finite=False)
+        alpha = push - root_weight * solve_triangular(
+            factor, inner, trans="T", lower=True, check_finite=False
+        )
         new = mean + gram @ alpha
         moved = float(np.max(np.abs(new - f), initial=0))
         f = new
@@ -180,5 +198,5 @@ def _laplace_evidence(gram: Float64, target: Float64, mean: Float64) -> tuple[Fl
             break
     log_likelihood = float(np.sum(target * f - np.logaddexp(0, f)))
     evidence = log_likelihood - 0.5 * float(alpha @ (f - mean)) - float(np.log(np.diag(factor)).sum())
-    root: Float64 = np.linalg.solve(factor, np.diag(root_weight)).T.astype(np.float64)
+    root: Float64 = solve_triangular(factor, np.diag(root_weight), lower=True, check_finite=False).T
     return alpha, root, evidence

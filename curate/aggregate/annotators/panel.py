@@ -74,7 +74,9 @@ def fit(
     slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
     discount = np.ones(len(columns)) if slight else shape.discount
     labelled = np.flatnonzero(table.n_gold > 0)
-    learns = len(labelled) >= MIN_LABELS and len(columns) > 0
+    # A label of a pair that no judge voted on does not tell whom to believe.
+    compared = labelled[np.diff(table.offsets)[labelled] > 0]
+    learns = len(compared) >= MIN_LABELS and len(columns) > 0
     data = make_panel_data(
         drop_labels(table) if learns else table,
         _spread_values(discount, columns, len(table.annotators), 1.0),
@@ -106,7 +108,7 @@ def fit(
     lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
     if learns:
-        fusion = _fuse_with_labels(table, columns, counted, shape, consensus, labelled, options.seed)
+        fusion = _fuse_with_labels(table, columns, counted, shape, consensus, compared, options.seed)
         posterior = _move_p_a(posterior, fusion.p_a)
     if habits is None:
         habits = data.fit_habits(_replace_by_labels(posterior, table, labelled))
@@ -129,7 +131,7 @@ def fit(
         converged=state.converged,
         iterations=len(state.trace),
         trace=state.trace,
-        warnings=_write_warnings(shape, fusion, lean, table, labelled),
+        warnings=_write_warnings(shape, fusion, lean, table, compared),
     )
 
 

@@ -27,12 +27,23 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
         if all(
             columns[name].is_prose or _may_be_short_answers(columns[name], pair) for name in (pair.a, pair.b)
         )
-        and not set(pair.stem) & _NO_ANSWERS
+        and (not set(pair.stem) & _NO_ANSWERS or _hold_conversations(pair, columns))
     ]
-    named = [pair for pair in pairs if set(pair.stem) & words.ANSWERS or not pair.stem or pair.decided]
+    named = [
+        pair
+        for pair in pairs
+        if set(pair.stem) & (words.ANSWERS | words.MODELS) or not pair.stem or pair.decided
+    ]
     candidates = named or pairs
     longest = sorted(candidates, key=lambda pair: (-columns[pair.a].length - columns[pair.b].length, pair.a))
     return longest[0] if longest else None
+
+
+def _hold_conversations(pair: NamePair, columns: Mapping[str, Column]) -> bool:
+    """Tell whether two columns called as models are, `model_a` and `model_b`, hold what these have said."""
+    return set(pair.stem) <= words.MODELS and all(
+        columns[name].content == "messages" for name in (pair.a, pair.b)
+    )
 
 
 def _may_be_short_answers(column: Column, pair: NamePair) -> bool:
@@ -175,8 +186,19 @@ def check_score(proposal: Proposal, score: str | None) -> None:
             f"`{score}` is a rank by its name, and numbers do not say which end is the best: write `best: low` where 1 "
             "is the best, or `best: high`"
         )
-    else:
+    elif not ask_direction(proposal, score):
         proposal.doubts.append(f"the higher `{score}` is the better one")
+
+
+def ask_direction(proposal: Proposal, *scores: str) -> bool:
+    """Make a problem of scores that count faults by their names, as toxicity does; returns whether they do."""
+    if not any(has_word(score, words.FAULTS) for score in scores):
+        return False
+    proposal.problems.append(
+        f"less of {list_names(scores)} seems to be better, by the name: write `best: low` where that is so, or "
+        "`best: high`"
+    )
+    return True
 
 
 def read_columns(proposal: Proposal, columns: Mapping[str, Column]) -> bool:

@@ -24,6 +24,22 @@ MODELS = frozenset({"model", "models", "generator", "llm", "engine", "author", "
 SCORES = frozenset({
     "score", "scores", "rating", "ratings", "reward", "rewards", "grade", "points", "quality", "stars",
 })
+FAULTS = frozenset({
+    "toxicity", "toxic", "error", "errors", "harm", "harmful", "harmfulness", "unsafe", "risk", "perplexity", "ppl",
+    "loss", "severity", "penalty", "cost", "wer", "distance", "hallucination", "hallucinations", "bias", "violation",
+    "violations", "mistake", "mistakes", "badness", "refusal",
+})
+"""Words of scores of which less is better."""
+CHANCES = frozenset({
+    "prob", "probs", "probability", "probabilities", "winrate", "prefer", "prefers", "margin", "diff", "difference",
+})
+SWAPS = frozenset({
+    "swap", "swapped", "flip", "flipped", "reversed", "shuffled", "order", "shown", "presentation", "presented",
+})
+"""Words of columns that say on which side an answer was shown."""
+REACTIONS = frozenset({"feedback", "thumb", "thumbs", "reaction", "like", "liked", "upvote", "upvoted", "downvoted"})
+CRITERIA = frozenset({"criterion", "aspect", "axis", "dimension"})
+PEOPLE = frozenset({"human", "humans", "people", "crowd"})
 RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
 VERDICTS = frozenset({
     "winner", "winners", "preference", "preferred", "verdict", "choice", "label", "labels", "gold", "better", "best",
@@ -52,6 +68,7 @@ DECIDED = (
     ("chosen", "rejected"), ("preferred", "rejected"), ("preferred", "dispreferred"), ("accepted", "rejected"),
     ("chosen", "reject"), ("winner", "loser"), ("winning", "losing"), ("win", "lose"), ("better", "worse"), ("w", "l"),
     ("good", "bad"), ("positive", "negative"), ("pos", "neg"), ("selected", "rejected"), ("preferred", "unpreferred"),
+    ("correct", "incorrect"), ("right", "wrong"),
 )
 """Words of which the first is the better side's."""
 # fmt: on

@@ -26,6 +26,9 @@ from curate.ingest.recognition.question import read_context, read_prompt
 from curate.ingest.recognition.verdict_columns import read_verdict
 
 _TAKES_SIDES = words.VERDICTS | words.SCORES | words.RANKS
+_OVERALL = frozenset(
+    {"overall", "general", "preference", "all"}
+)  # values of a column of criteria that name none
 
 
 def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> Proposal | None:
@@ -47,7 +50,7 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
     ):
         return None
     read_prompt(proposal, columns, rows)
-    read_context(proposal, columns)
+    read_context(proposal, columns, rows)
     if pair is not None:
         read_verdict(proposal, pair, columns)
     _read_annotator(proposal, columns)
@@ -72,6 +75,10 @@ def _read_annotator(proposal: Proposal, columns: Mapping[str, Column]) -> None:
         for column in free
         if has_word(column.name, words.ANNOTATORS | words.WORKERS) and column.words < 3
     ]
+    winner = proposal.fields.get("winner")
+    if isinstance(winner, str) and has_word(winner, words.PEOPLE):
+        proposal.kind = "human"
+        proposal.doubts.append(f"`{winner}` is what people said")
     if len(named) != 1:
         return
     proposal.read("annotator", named[0].name)
@@ -116,10 +123,40 @@ def _check_leftovers(
         if column.content not in ("number", "numbers", "flag", "text", "identifier"):
             continue
         is_verdict = column.content not in ("text", "identifier") or column.values is not None
-        if is_verdict and has_word(column.name, _TAKES_SIDES):
+        if proposal.says_verdicts and _names_criteria(column):
+            first = next(iter(column.values or ()))
+            proposal.problems.append(
+                f"`{column.name}` names the one criterion that a verdict is about ({first!r}), and such "
+                "verdicts are none on the whole: write each under `verdicts` with its `aspect`, and `where: "
+                f"{{{column.name}: …}}` if there are several, or `ignore: [{column.name}]`"
+            )
+            return
+        if "winner" in proposal.fields and is_verdict and has_word(column.name, words.SWAPS):
+            proposal.problems.append(
+                f"`{column.name}` may say that the two were shown in another order, and nothing says whether "
+                f"`{proposal.fields['winner']}` speaks of places or of columns: write the mapping, with `verdicts` and "
+                f"`where: {{{column.name}: …}}` for places, or `ignore: [{column.name}]` for columns"
+            )
+            return
+        telling_words = (
+            _TAKES_SIDES
+            | words.REACTIONS
+            | (words.CHANCES if "a" in proposal.fields and not proposal.says_verdicts else set())
+        )
+        if is_verdict and has_word(column.name, telling_words):
             proposal.problems.append(
                 f"`{column.name}` may say which answer is better, and nothing says how: write what reads it (`winner`, "
                 f"`response_score` with `best: high` or `best: low`, and `scores` where they are words), or "
                 f"`ignore: [{column.name}]`"
             )
             return
+
+
+def _names_criteria(column: Column) -> bool:
+    """Tell whether a column says for each row what its verdict is about, as `axis: clarity` does."""
+    return (
+        column.content in ("text", "identifier")
+        and bool(column.values)
+        and has_word(column.name, words.CRITERIA)
+        and not {str(value).lower() for value in column.values or ()} <= _OVERALL
+    )

@@ -130,7 +130,7 @@ def _lower(name: str) -> str:
     return join_name(name).replace(" ", "_")
 
 
-def read_context(proposal: Proposal, columns: Mapping[str, Column]) -> None:
+def read_context(proposal: Proposal, columns: Mapping[str, Column], rows: Rows) -> None:
     """Read columns that belong to what was asked, by names that say where they go."""
     for key, known in (
         ("system", SYSTEM),
@@ -140,7 +140,20 @@ def read_context(proposal: Proposal, columns: Mapping[str, Column]) -> None:
         ("images", IMAGES),
     ):
         free = [name for name in columns if name not in proposal.used and _lower(name) in known]
+        if len(free) == 1 and key == "input" and _is_in_prompt(free[0], proposal, rows):
+            continue
         if len(free) == 1 and (key != "input" or columns[free[0]].content == "text"):
             proposal.read(key, free[0])
             if key in ("input", "history"):
                 proposal.doubts.append(f"`{free[0]}` belongs to what was asked")
+
+
+def _is_in_prompt(name: str, proposal: Proposal, rows: Rows) -> bool:
+    """Tell whether the prompt holds a column's text already: it would be asked twice."""
+    prompts = [(row.get(proposal.fields.get("prompt", "")), row.get(name)) for row in rows]
+    both = [
+        (prompt, part)
+        for prompt, part in prompts
+        if isinstance(prompt, str) and isinstance(part, str) and part
+    ]
+    return bool(both) and all(part.strip() in prompt for prompt, part in both)

@@ -23,6 +23,7 @@ from curate.data.native_ratings import RankingsRow, RatingsRow
 from curate.ingest.context import is_context
 from curate.ingest.decoders import make_judgments_decoder
 from curate.ingest.inputs import Input
+from curate.ingest.lines import holds_rows
 from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.recognition.content import profile_columns
 from curate.ingest.recognition.proposal import Proposal, list_names
@@ -151,6 +152,7 @@ def _find_rows_inside(sample: Sample) -> str | None:
         len(sample.rows) == 1
         and len(values) > 1
         and all(isinstance(value, dict) and len(value) > 1 for value in values)
+        and holds_rows(sample.rows[0])
     ):
         return (
             "the file is one object whose values are the rows: write it anew as an array, with `jq '[.[]]'`"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.ingest.recognition import names as words
+from curate.ingest.recognition.answers import ask_direction
 from curate.ingest.recognition.content import Column
 from curate.ingest.recognition.names import NamePair, find_pairs, has_word
 from curate.ingest.recognition.proposal import Proposal, list_names
@@ -163,4 +164,5 @@ def _read_score_columns(proposal: Proposal, pair: NamePair, columns: Mapping[str
     for key, name in zip(keys, (scores[0].a, scores[0].b), strict=True):
         proposal.read(key, name)
     proposal.says_verdicts = True
-    proposal.doubts.append(f"the higher of `{scores[0].a}` and `{scores[0].b}` is the better one")
+    if not ask_direction(proposal, scores[0].a, scores[0].b):
+        proposal.doubts.append(f"the higher of `{scores[0].a}` and `{scores[0].b}` is the better one")

@@ -80,6 +80,7 @@ class Langfuse(Shape):
         "responses": ["An oak."],
         "models": ["m1"],
         "verdicts": [],
+        "ratings": [{"response": 0, "score": 1.0, "kind": "human", "aspect": "helpful"}],
     }
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:

@@ -162,7 +162,7 @@ def _convert_items(items: object, place: str) -> list[dict[str, Any]]:
     ]
 
 
-def _convert_item(item: object, place: str) -> Iterator[dict[str, Any]]:
+def _convert_item(item: Any, place: str) -> Iterator[dict[str, Any]]:
     match item:
         case {"type": "function_call", "name": name, "arguments": arguments}:
             call = {"id": item.get("call_id"), "name": name, "arguments": arguments}

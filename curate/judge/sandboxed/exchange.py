@@ -43,6 +43,9 @@ class Exchange:
         self.broken: str | None = None
         self.n_requests = 0
         self.guard: Callable[[str, list[Any]], None] = lambda name, arguments: None  # refuses by raising
+        self.allow: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: (
+            None
+        )  # so, for own requests
         self.print: Callable[[str], None] = lambda text: None  # what the other side has printed
         self.printed: Callable[[], str] = str  # what this side has printed since the last reply
         self._reads, self._writes = reads, writes
@@ -53,6 +56,7 @@ class Exchange:
         """Ask the other side for an operation, and return its result."""
         with self._turn:
             self._check_state()
+            self.allow(name, arguments)
             self.n_requests += 1
             self.send_message({"do": name, "args": arguments})
             while "do" in (message := self.receive_message()):

@@ -8,6 +8,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from .values import get_plain_value
+
 BINARY = (
     "add",
     "sub",
@@ -76,6 +78,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "neg": operator.neg,
     "next": next,
+    "plain": get_plain_value,
     "pos": operator.pos,
     "repr": repr,
     "reversed": reversed,

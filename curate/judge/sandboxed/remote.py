@@ -23,6 +23,12 @@ _FORWARDED = frozenset({
 })  # fmt: skip
 # Modules of plain types.
 _VALUES = frozenset({"builtins", "collections", "datetime", "decimal", "fractions", "numpy"})
+# Methods of plain types that are told a value, or judge their own, and answer yes, no or where.
+_ASKING = frozenset({
+    "count", "endswith", "find", "index", "is_integer", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit",
+    "isdisjoint", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "issubset", "issuperset", "istitle",
+    "isupper", "rfind", "rindex", "startswith",
+})  # fmt: skip
 
 
 class UndecidableError(TypeError):
@@ -32,6 +38,7 @@ class UndecidableError(TypeError):
 class Remote:
     """An object of the other side. `plain`: its value, where its class derives from a plain type, as a 1-tuple.
 
+    A value that can change (of a list, dict or set) is only the first one: `_find_plain` asks for the one of now.
     `is_known`: it was made with a value of the tests, by an operator.
     """
 
@@ -45,6 +52,8 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in _FORWARDED:
             raise AttributeError(name)
+        if name in _ASKING and (plain := _find_plain(self)) and hasattr(plain[0], name):
+            return getattr(plain[0], name)
         return _request_operation(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -57,8 +66,8 @@ class Remote:
         return _request_operation(self, "call", positional, tuple(named.items()))
 
     def __contains__(self, item: Any) -> bool:
-        if self._remote_plain:
-            return item in self._remote_plain[0]
+        if plain := _find_plain(self):
+            return item in plain[0]
         if _is_code_side(self) or isinstance(item, Remote):
             return bool(_request_operation(self, "contains", item))
         try:
@@ -108,14 +117,25 @@ def _make_undecidable(remote: Remote, reason: str) -> UndecidableError:
     return UndecidableError(reason)
 
 
+def _is_changing(remote: Remote) -> bool:
+    """Tell whether an object has a plain value that its methods may change."""
+    return bool(remote._remote_plain) and isinstance(remote._remote_plain[0], (list, dict, set))
+
+
+def _find_plain(remote: Remote) -> tuple[Any, ...]:
+    """Return the plain value that an object has now, as a 1-tuple; empty if it has none."""
+    return (_request_operation(remote, "plain"),) if _is_changing(remote) else remote._remote_plain
+
+
 def _get_plain(value: Any) -> Any:
     """Return the plain value of an object of the other side, if it has one; else the value as it is."""
-    return value._remote_plain[0] if isinstance(value, Remote) and value._remote_plain else value
+    plain = _find_plain(value) if isinstance(value, Remote) else ()
+    return plain[0] if plain else value
 
 
 def _make_forwarder(name: str, *, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def method(self: Remote, *arguments: Any) -> Any:
-        if self._remote_plain and plain is not None:
+        if self._remote_plain and plain is not None and not _is_changing(self):
             return plain(self._remote_plain[0], *arguments)
         if self._remote_told and name in NUMBERS:
             raise _make_undecidable(
@@ -145,12 +165,12 @@ def _make_comparison(name: str) -> Callable[[Remote, Any], Any]:
     def method(self: Remote, other: Any) -> Any:
         if self is other and name in ("eq", "ne"):
             return name == "eq"
-        if isinstance(other, Remote) and not (self._remote_plain and other._remote_plain):
+        if isinstance(other, Remote) and not (
+            name in ("eq", "ne") and self._remote_plain and other._remote_plain
+        ):
             return _request_operation(self, name, other)
         if self._remote_plain:
-            return decide(
-                self._remote_plain[0], other._remote_plain[0] if isinstance(other, Remote) else other
-            )
+            return decide(_get_plain(self), _get_plain(other))
         if _is_code_side(self):
             return _request_operation(self, name, other)
         if other is None and name in ("eq", "ne"):
@@ -167,7 +187,8 @@ def _make_comparison(name: str) -> Callable[[Remote, Any], Any]:
 def _make_operation(name: str, *, reflected: bool = False) -> Callable[[Remote, Any], Any]:
     def method(self: Remote, other: Any) -> Any:
         left, right = (other, self) if reflected else (self, other)
-        values = [_get_plain(left), _get_plain(right)]
+        of_code = isinstance(other, Remote)  # both are: their classes say, and no value of the tests is told
+        values = [left, right] if of_code else [_get_plain(left), _get_plain(right)]
         if not any(isinstance(value, Remote) for value in values):
             return getattr(operator, name)(*values)
         result = self._remote_exchange.request(name, *values)

@@ -25,7 +25,7 @@ from .remote import Remote, make_proxy
 _NAME = "tests"
 _SERVED = frozenset({
     "call", "iter", "next", "send", "run", "len", "getitem", "setitem", "delitem", "contains", "hash", "str", "repr",
-    "isinstance", "issubclass", "reversed", "neg", "pos", "invert", *BINARY, *IN_PLACE, *COMPARISONS, *NUMBERS,
+    "isinstance", "issubclass", "plain", "reversed", "neg", "pos", "invert", *BINARY, *IN_PLACE, *COMPARISONS, *NUMBERS,
 })  # fmt: skip
 """Operations that the code may do with objects of the tests."""
 
@@ -49,7 +49,7 @@ class _Solution(types.ModuleType):
 def main() -> None:
     """Run the tests, whose calls go to the process that holds the candidate."""
     del sys.path[0]
-    reads, writes = map(int, sys.argv[1:])
+    reads, writes, plain = map(int, sys.argv[1:])
     sys.argv = ["tests.py"]
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -58,14 +58,17 @@ def main() -> None:
     exchange = Exchange("tests", reads=reads, writes=writes, proxy=make_proxy)
     exchange.guard = lambda name, arguments: _guard_request(exchange, name, arguments)
     exchange.print = _print_text
-    reason = _execute_tests(exchange, text, verdicts)
+    reason = _execute_tests(exchange, text, verdicts, plain=bool(plain))
     verdict = {"passed": reason is None, "reason": reason, "asked": exchange.n_requests > 0}
     os.write(verdicts, json.dumps(verdict).encode())
     os._exit(0)
 
 
-def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
-    """Run the tests; return None if they have passed, else the reason."""
+def _execute_tests(exchange: Exchange, text: str, verdicts: int, *, plain: bool) -> str | None:
+    """Run the tests; return None if they have passed, else the reason.
+
+    With `plain`, tests get plain values of the code's functions, and ask no object of the code for anything.
+    """
     try:
         exchange.receive_message()
         os.write(verdicts, b"ready\n")
@@ -77,6 +80,8 @@ def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
             return str(error)[:500]
         names = [name for name in names if isinstance(name, str) and name.isidentifier()]
         sys.modules["solution"] = _Solution(module, names)
+        if plain:
+            exchange.allow = lambda name, arguments: _refuse_objects(exchange, module, name, arguments)
         space, exchange.n_requests = _build_namespace(text, module, names)
         exec(compile(text, "tests.py", "exec"), space)
     except Lost:
@@ -156,6 +161,17 @@ def _guard_request(exchange: Exchange, name: str, arguments: list[Any]) -> None:
             raise AttributeError(f"not an attribute of an object of the tests' own classes: {arguments[1]}")
     elif name not in _SERVED:
         raise PermissionError(f"{name} of an object of the tests")
+
+
+def _refuse_objects(exchange: Exchange, module: Any, name: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what an object of the code would decide: all but to call functions, and to go through their values."""
+    if name in ("call", "iter", "next", "send", "run") or (name == "getattr" and arguments[0] is module):
+        return
+    asked = repr(arguments[1]) if name == "getattr" else name
+    exchange.broken = exchange.broken or (
+        f"the tests ask an object of the code for {asked}, and `plain: true` takes plain values only"
+    )
+    raise TypeError(exchange.broken)
 
 
 def _print_text(text: str) -> None:

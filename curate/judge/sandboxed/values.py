@@ -205,10 +205,9 @@ class Codec:
             return {"is": "generator"}
         if isinstance(value, types.CoroutineType):
             return {"is": "coroutine"}
-        base = next((part for part in _BASES if isinstance(value, part)), None)
-        if base is None:
+        if not isinstance(value, _BASES):
             return {"is": "object"}
-        return {"is": "value", "plain": self.encode(_get_plain_value(value, base))}
+        return {"is": "value", "plain": self.encode(get_plain_value(value))}
 
     # Reading ----------------------------------------------------------------------------------------------
 
@@ -282,8 +281,9 @@ def _make_value(name: str, arguments: list[Any]) -> Any:
     return make.fromisoformat(*arguments) if kind in ("datetime", "time") else make(*arguments)
 
 
-def _get_plain_value(value: Any, base: type) -> Any:
-    """Return the value of a subclass's instance in its base class."""
+def get_plain_value(value: Any) -> Any:
+    """Return the value of an instance of a plain type's subclass, in the plain type."""
+    base = next(part for part in _BASES if isinstance(value, part))
     if base in (int, float):
         return getattr(base, f"__{base.__name__}__")(value)
     if base is str:

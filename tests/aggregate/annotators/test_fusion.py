@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from curate.aggregate.annotators import fusion
 from curate.aggregate.annotators.fusion import fuse_opinions
@@ -14,6 +15,20 @@ def opinions(pairs=200, seed=0):
     looks = np.where(rng.random(pairs) < 0.7, -truth, truth)
     columns = [np.where(rng.random(pairs) < 0.85, side, -side) for side in [truth] * 2 + [looks] * 8]
     return np.stack(columns, axis=1), truth
+
+
+def test_one_thread_of_blas_does_the_many_small_matrices(monkeypatch):
+    """On a busy machine several wait for each other, which took twenty times as long as the work."""
+    threads = []
+
+    def note_threads(*arguments):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    monkeypatch.setattr(fusion, "_laplace_evidence", note_threads)
+    opinion, truth = opinions()
+    with pytest.raises(TypeError):  # the stand-in computes nothing
+        fuse_opinions(opinion, opinion.sum(1), np.arange(40), (1 + truth[:40]) / 2)
+    assert set(threads) == {1}
 
 
 def test_labels_tell_whom_to_believe():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -126,6 +127,18 @@ def test_peoples_votes_anchor_as_labels_do(draw_panel, make_votes):
     by_labels = fit(votes, labels=label(truth, range(20)))
     np.testing.assert_allclose(by_votes.p_a, by_labels.p_a)
     assert np.isnan(by_votes.ability[3])
+
+
+def test_labels_of_pairs_that_no_judge_saw_tell_nothing_about_the_judges(draw_panel):
+    """They are kept, and move no other pair; nothing is said of how the panel agrees with them."""
+    votes, truth = draw_panel([0.5, 1.0, 1.5, 2.0], 200)
+    votes = replace(votes.select(votes.prompt < 150), author=np.tile([0, 1], 200).astype(np.int32))
+    without = fit(votes)
+    found = fit(votes, labels=label(truth, range(150, 200)))
+    np.testing.assert_allclose(found.p_a[:150], without.p_a, atol=0.02)
+    np.testing.assert_array_equal(np.sign(found.p_a[:150] - 0.5), np.sign(without.p_a - 0.5))
+    np.testing.assert_array_equal(found.p_a[150:], (1 + truth[150:]) / 2)
+    assert found.warnings == ()
 
 
 def by_all_orders(outcome, right):

@@ -95,7 +95,7 @@ def _get_stem(file: Path) -> str:
 
 def _print_summary(summary: ScoringSummary, target: Path) -> None:
     before = f" ({summary.resumed:,} of them by an earlier run)" if summary.resumed else ""
-    without = f"; {summary.missing:,} have no score, see `score_error`" if summary.missing else ""
+    without = f"; {summary.missing:,} without a score, see `score_error`" if summary.missing else ""
     print_line(f"{summary.rows:,} rows{before}, {summary.responses:,} responses scored{without}: {target}")
     for words in summary.losses:
         print_line(words)

@@ -46,7 +46,11 @@ def serve_model(
     ] = 8 << 20,
     max_length: Annotated[
         int | None,
-        typer.Option(min=8, help="Longest prompt with response in tokens; default: the limit of the model."),
+        typer.Option(
+            min=8,
+            help="Longest prompt with response in tokens; default: the limit of the model. A head on sentence "
+            "embeddings has none, and refuses longer ones.",
+        ),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Tokens per forward pass.")] = 4096,
     multi_turn: Annotated[

@@ -28,6 +28,8 @@ EXPORT_FORMAT_NAMES = (
     "ms-swift",
     "nemo-rl",
     "axolotl",
+    "openai-messages",
+    "alpaca",
     "verl",
     "reward-bench",
     "reward-bench-2",

@@ -41,6 +41,7 @@ class ExportContent:
     selected: Counts
     snapshot: int
     iteration: int | None
+    losses: Mapping[str, int]
 
 
 def render_pages(reader: Lake, config: Config, content: ExportContent) -> dict[str, str]:
@@ -119,7 +120,7 @@ def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapp
             routed=content.entry.routed,
             loading=_loading_example(content),
             selected=content.selected,
-            losses=dict(form.losses),
+            losses=dict(content.losses),
             columns={part.name: part.schema.names for part in content.tables},
             columns_titled=not form.is_split,
         )

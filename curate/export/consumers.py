@@ -69,6 +69,24 @@ CONSUMERS: Mapping[str, Consumer] = {
         "reward_model: true, datasets: [{{path: {folder}, split: train, type: bradley_terry.chat_template}}]",
         {"type": "bradley_terry"},
     ),
+    "axolotl-sft": Consumer(
+        "openai-messages",
+        "datasets: [{{path: {folder}, split: train, type: chat_template}}]",
+        {"task": "sft"},
+    ),
+    "torchtune": Consumer(
+        "openai-messages",
+        "dataset: {{_component_: torchtune.datasets.preference_dataset, source: {folder}, split: train}}",
+    ),
+    "torchtune-sft": Consumer(
+        "openai-messages",
+        "dataset: {{_component_: torchtune.datasets.chat_dataset, source: {folder}, split: train, "
+        "conversation_column: messages, conversation_style: openai}}",
+        {"task": "sft"},
+    ),
+    "alpaca": Consumer(
+        "alpaca", "Axolotl: type: alpaca; torchtune: torchtune.datasets.alpaca_dataset, source: {folder}"
+    ),
     "verl": Consumer("verl", "data.train_files={folder}/data/train-00000.parquet"),
     "verl-judge": Consumer("judge-rl", "data.train_files={folder}/data/train-00000.parquet"),
     "trl-grpo": Consumer("judge-rl", f"GRPOTrainer: train_dataset={_LOAD}; rewards compare with `solution`"),

@@ -14,6 +14,8 @@ from curate.export.shards import ROWS_PER_GROUP
 from curate.lake.lake import Lake
 
 ROWS_PER_SLICE = 16_384
+_BYTES_AT_ONCE = 192 << 20  # of texts that are looked up by id, and held in memory
+_ROWS_AT_ONCE = 20 * ROWS_PER_SLICE  # of ids
 _BY_PROMPT = (
     "prompts",
     "responses",
@@ -36,7 +38,7 @@ def stream_slices(reader: Lake, table: ExportTable, parameters: Sequence[object]
         table: The table to read.
         parameters: Parameters of its query.
     """
-    if reader.value("SELECT count(*) FROM selection WHERE reason IS NULL") <= ROWS_PER_SLICE:
+    if _fits_at_once(reader, table):
         yield from _read_rows(reader, table, parameters, [lookup.query for lookup in table.lookups])
         return
     reader.rows(read_query("export_slices"), [ROWS_PER_SLICE])
@@ -61,6 +63,14 @@ def stream_slices(reader: Lake, table: ExportTable, parameters: Sequence[object]
         reader.rows("ALTER TABLE whole_selection_of_slices RENAME TO selection")
 
 
+def _fits_at_once(reader: Lake, table: ExportTable) -> bool:
+    """Tell whether the rows are few, or ids with texts that memory holds: a copy of all texts costs time."""
+    rows = int(reader.value("SELECT count(*) FROM selection WHERE reason IS NULL"))
+    if rows <= ROWS_PER_SLICE or not table.lookups or rows > _ROWS_AT_ONCE:
+        return rows <= ROWS_PER_SLICE
+    return int(reader.value(read_query("export_text_bytes"))) <= _BYTES_AT_ONCE
+
+
 def _copy_with_slice(reader: Lake, name: str, query: str) -> None:
     reader.rows(
         f"CREATE OR REPLACE TEMP TABLE sliced_{name} AS "
@@ -76,15 +86,28 @@ def _read_rows(
         yield from reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
         return
     rows = reader.arrow(table.query, parameters)
-    tables = [reader.arrow(query).combine_chunks() for query in lookups]
+    values = [reader.arrow(query).combine_chunks() for query in lookups]
+    places = {  # found for all rows at once: each search hashes all ids of a lookup
+        (number, id_column): _find_places(rows.column(id_column), values[number][lookup.key])
+        for number, lookup in enumerate(table.lookups)
+        for id_column, _ in lookup.columns.values()
+    }
+    start = 0
     for batch in rows.to_batches(ROWS_PER_GROUP):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        for lookup, values in zip(table.lookups, tables, strict=True):
+        for number, lookup in enumerate(table.lookups):
             for name, (id_column, value_column) in lookup.columns.items():
-                places = pc.index_in(batch.column(id_column), value_set=values[lookup.key])
-                if places.null_count:
-                    raise AssertionError(f"{name}: {places.null_count} ids of {id_column} are unknown")
-                columns[name] = values[value_column].chunk(0).take(places)
+                taken = places[number, id_column].slice(start, batch.num_rows)
+                columns[name] = values[number][value_column].chunk(0).take(taken)
+        start += batch.num_rows
         yield pa.RecordBatch.from_pydict(
             {name: columns[name] for name in table.schema.names if name in columns}
         )
+
+
+def _find_places(ids: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.Array:
+    """Return where each id stands in the known ones."""
+    places = pc.index_in(ids, value_set=known).combine_chunks()
+    if places.null_count:
+        raise AssertionError(f"{places.null_count} ids are unknown")
+    return places

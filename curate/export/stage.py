@@ -27,6 +27,7 @@ from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
+from curate.export.local_images import LOSS, count_local_images
 from curate.export.masking import digest_masks, mask_texts
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
 from curate.export.slices import stream_slices
@@ -158,7 +159,8 @@ def write_export(
                     for part in parts
                 }
                 others = form.write_files(folder, written)
-                content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
+                losses = _list_losses(form, written)
+                content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration, losses)
                 for name, page in render_pages(reader, config, content).items():
                     (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
                 manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
@@ -201,6 +203,11 @@ def _refuse_lake_folder(lake: Lake, target: Path) -> None:
 def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:
     iterations = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
     if not iterations and form.needs_labels:
+        if reader.value("SELECT count(*) FROM runs WHERE stage = 'aggregate' AND status = 'done'"):
+            raise CurateError(
+                f"There are no preferences to export to {entry.path}: no prompt has two responses that anybody has "
+                "compared. Bring more responses or judgments, and run `curate aggregate` again."
+            )
         raise CurateError(
             f"There are no preferences to export to {entry.path} yet: run `curate aggregate` first."
         )
@@ -344,6 +351,12 @@ def _read_table(reader: Lake, table: ExportTable, parameters: Sequence[object]) 
     return iter(reader.batches(table.query, parameters))
 
 
+def _list_losses(form: ExportFormat, written: Mapping[str, Sequence[Path]]) -> dict[str, int]:
+    """Return what the written rows do not say or bring along: what → how often."""
+    number = count_local_images(file for files in written.values() for file in files)
+    return {**form.losses, **({LOSS: number} if number else {})}
+
+
 def _list_parts(
     reader: Lake, entry: ExportEntry, tables: Sequence[ExportTable]
 ) -> Iterator[tuple[str, ExportTable]]:
@@ -386,7 +399,7 @@ def _build_manifest(
             "kept": content.selected.rows_kept,
             "dropped": content.selected.dropped,
         },
-        "losses": dict(content.format.losses),
+        "losses": dict(content.losses),
         "tables": {part.name: {"rows": part.rows, "row_hash": part.row_hash} for part in content.parts},
         "files": [asdict(file) for file in files],
     }

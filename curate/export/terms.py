@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from curate.config.export import ExportEntry
@@ -21,15 +22,16 @@ _MANY = 5  # sources that an error names
 
 
 def read_terms(reader: Lake, config: Config, entry: ExportEntry) -> None:
-    """Make the temporary tables `item_terms` and `barred_items` of `export_terms.sql`."""
-    models = [(name, model.license) for name, model in config.models.items()]
-    terms = {
-        "model": pa.array([name for name, _ in models], pa.string()),
-        "license": pa.array([license for _, license in models], pa.string()),
-    }
-    allowed = pa.array([name.lower() for name in entry.licenses or ()], pa.string())
-    with reader.bind("model_terms", pa.table(terms)), reader.bind("allowed", pa.table({"license": allowed})):
+    """Make the temporary table `item_terms`, and `barred_items` where the entry says which licences are allowed."""
+    # Through polars: pyarrow imports pandas to look at a list, which costs more than the query.
+    models = {name: model.license for name, model in config.models.items()}
+    columns = {"model": list(models), "license": list(models.values())}
+    with reader.bind("model_terms", pl.DataFrame(columns, schema={"model": pl.String, "license": pl.String})):
         reader.rows(read_query("export_terms"))
+    if entry.licenses is not None:
+        allowed = [name.lower() for name in entry.licenses]
+        with reader.bind("allowed", pl.DataFrame({"license": allowed}, schema={"license": pl.String})):
+            reader.rows(read_query("export_barred_items"))
 
 
 def apply_licenses(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None:

@@ -1,7 +1,8 @@
-"""Execute SQL with parameters, without the import of pandas that DuckDB would make for them.
+"""Execute SQL without the import of pandas that DuckDB would make for it.
 
-DuckDB compares each parameter with pandas.NaT, and imports pandas for that where it is installed: .4 s of nearly every
-command. Where nobody has imported pandas, no parameter can be its NaT.
+DuckDB compares each parameter with pandas.NaT, and asks of each table of Python's whether it is a frame of pandas. It
+imports pandas for that where it is installed: .4 s of nearly every command. Where nobody has imported pandas, nothing
+can be of its kinds.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def execute(
         query: One statement, or several without parameters.
         parameters: What stands for `?` or `$1`, in their order.
     """
-    if not parameters or "pandas" in sys.modules:
+    if "pandas" in sys.modules:
         return connection.execute(query, list(parameters))
     with _GUARD:
         return connection.execute(query, list(parameters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -173,10 +173,14 @@ def _score_batch(
         combined = penalise_uncertainty(scores, options.penalty)
         n_responses = len(row.responses)
         raw, references = combined[:n_responses], combined[n_responses:]
-        rewards = options.transform.apply(raw, references) if n_responses else raw
-        summary.responses += n_responses
-        summary.missing += int(np.isnan(rewards).sum()) + bool(row.error)
-        yield msgspec.json.encode(make_row(row, raw, rewards))
+        try:
+            rewards = options.transform.apply(raw, references) if n_responses else raw
+        except CurateError as error:  # nothing to compare the only response with: this row has no reward
+            row, rewards = replace(row, error=str(error)), raw[:0]
+        summary.responses += len(rewards)
+        written = make_row(row, raw, rewards)
+        summary.missing += max(int(np.isnan(rewards).sum()), int("score_error" in written))
+        yield msgspec.json.encode(written)
 
 
 def _open_part(part: Path, fingerprint: str, summary: ScoringSummary) -> Any:

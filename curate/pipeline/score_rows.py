@@ -76,8 +76,10 @@ def _read_responses(
         pair = read_pair(fields)
         return pair.prompt, (pair.chosen, pair.rejected), ("score_chosen", "score_rejected")
     if (answers := fields.get("responses")) is not None:
-        if not isinstance(answers, list) or not answers:
+        if not isinstance(answers, list):
             raise UnreadableMessageError("wrong type", "`responses` should be an array of responses.")
+        if not answers:
+            raise UnreadableMessageError("empty", "`responses` is empty: there is nothing to score.")
         read = [read_response(answer, f"responses[{number}]") for number, answer in enumerate(answers)]
         return read_context(fields), read, ("scores",)
     for name in _SINGLE:

@@ -18,6 +18,7 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.core.steps import Steps
 from curate.data.media import part_text
 from curate.engine.local.embeddings import DTYPE, CachedEmbedder, LongTexts
 from curate.reward.model_folder import NOUN, list_model_files
@@ -210,12 +211,21 @@ class EmbeddingReward:
         Returns:
             float64[n], the rewards.
         """
-        if not len(prompt_ids) == len(prompts) == len(responses):
-            raise ValueError(f"{len(prompt_ids)} ids, {len(prompts)} prompts, {len(responses)} responses")
-        if not responses:
+        texts = _list_texts(prompt_ids, prompts, responses)
+        return self._score_vectors(prompt_ids, self.sentence_embedder.embed(texts, track=track))
+
+    def score_in_steps(
+        self, prompt_ids: Sequence[str], prompts: Sequence[Dialogue], responses: Sequence[str]
+    ) -> Steps[Float64]:
+        """Do what `score` does, one forward pass of the embedding model a step."""
+        texts = _list_texts(prompt_ids, prompts, responses)
+        return self._score_vectors(prompt_ids, (yield from self.sentence_embedder.embed_in_steps(texts)))
+
+    def _score_vectors(self, prompt_ids: Sequence[str], vectors: Float32) -> Float64:
+        """Return float64[n] of the vectors of n prompts and of their n responses, float32[2n, d]."""
+        if not prompt_ids:
             return np.empty(0)
-        vectors = self.sentence_embedder.embed([*map(extract_question, prompts), *responses], track=track)
-        inputs = build_features(vectors[: len(prompts)], vectors[len(prompts) :])
+        inputs = build_features(vectors[: len(prompt_ids)], vectors[len(prompt_ids) :])
         return self.score_features(self.find_heads(prompt_ids), inputs)
 
     def score_features(self, head: Int64, inputs: Float32) -> Float64:
@@ -234,6 +244,14 @@ class EmbeddingReward:
             for prompt_id in prompt_ids
         ]
         return np.array(heads, np.int64)
+
+
+def _list_texts(
+    prompt_ids: Sequence[str], prompts: Sequence[Dialogue], responses: Sequence[str]
+) -> list[str]:
+    if not len(prompt_ids) == len(prompts) == len(responses):
+        raise ValueError(f"{len(prompt_ids)} ids, {len(prompts)} prompts, {len(responses)} responses")
+    return [*map(extract_question, prompts), *responses]
 
 
 def read_description(folder: Path) -> EmbeddingRewardConfig | None:

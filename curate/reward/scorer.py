@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
+from curate.core.steps import Steps
 from curate.data.conversation import Conversation, render_text
 from curate.data.preference_pairs import get_question, identify_prompt
 from curate.engine.base import Engine, Failure, Score
@@ -124,6 +125,17 @@ class EncodingScorer(ComparingScorer, Protocol):
         """Take token ids for a whole chat. Raises ValueError where the model has no such token."""
 
 
+@runtime_checkable
+class SteppingScorer(Protocol):
+    """A reward model that reads texts of any length, a bounded part of them a step."""
+
+    def score_in_steps(self, requests: Sequence[PromptResponses]) -> Steps[list[Float64]]:
+        """Do what `score` does; between two steps other work may be done."""
+
+    def refuse_long(self, request: PromptResponses) -> PromptResponses:
+        """Return the request, with a `Failure` in place of tokens where a text is longer than the server takes."""
+
+
 def open_reward_model(
     model: str,
     *,
@@ -153,7 +165,8 @@ def open_reward_model(
         where: Key of curate.yaml that names the model, for error messages.
         share_prompts: Read a prompt once for all its responses, where the model is a decoder. This loads the weights.
         budget: Tokens of a forward pass, with `share_prompts`.
-        max_length: Longest prompt and response in tokens, with `share_prompts`; default: the model's own.
+        max_length: Longest prompt and response in tokens, with `share_prompts`; default: the model's own. A head on
+            sentence embeddings, which reads texts of any length, then scores no longer ones.
         images: Which images may be opened, where `engines` do not say so; default: those in `folder`.
         order: Orders of the responses in which a joint model is asked: one, average:K or rotations; default: one.
 
@@ -167,7 +180,9 @@ def open_reward_model(
             f"the order {order}."
         )
     if read_trained_kind(folder / model) == EMBEDDING:
-        return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
+        return _open_embedding_scorer(
+            EmbeddingScorer(name or model, folder / model, cache, max_length), model, dtype
+        )
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
     engine = (engines or Engines({}, folder, images=images)).make_engine(
         name or model, settings, where=where, needs="score"
@@ -194,10 +209,8 @@ def open_reward_model(
     return opened.load() if share_prompts else opened
 
 
-def _open_embedding_scorer(
-    model: str, folder: Path, *, name: str, cache: Path | None, dtype: str
-) -> EmbeddingScorer:
-    description = read_description(folder)
+def _open_embedding_scorer(scorer: EmbeddingScorer, model: str, dtype: str) -> EmbeddingScorer:
+    description = read_description(scorer.folder)
     if description is None:
         raise CurateError(
             f"The reward model {model} was written by another version of curate: train it again with `curate train`."
@@ -207,7 +220,7 @@ def _open_embedding_scorer(
             f"The reward model {model} is a head on sentence embeddings, which computes in {description.dtype}: "
             f"leave out the dtype {dtype}."
         )
-    return EmbeddingScorer(name, folder, cache)
+    return scorer
 
 
 def describe_losses(scorer: RewardScorer) -> str:
@@ -246,11 +259,15 @@ def score_with_reasons(
 
 @dataclass
 class EmbeddingScorer:
-    """A trained head on sentence embeddings."""
+    """A trained head on sentence embeddings.
+
+    `max_length`: tokens of the last question with a response that `refuse_long` lets pass; default: any number.
+    """
 
     name: str
     folder: Path
     cache: Path | None = None
+    max_length: int | None = None
     sees_images: bool = field(init=False, default=False)
     unread: Mapping[str, int] = field(init=False, default_factory=dict)  # long texts are read in windows
     left_out: Counter[str] = field(init=False, default_factory=Counter)  # it reads text
@@ -269,17 +286,39 @@ class EmbeddingScorer:
         return self.reward_model.n_texts_cut
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        flat = [(request, response) for request in requests for response in request.responses]
-        scores = self.reward_model.score(
-            [request.prompt_id or identify_prompt(request.context, request.tools) for request, _ in flat],
-            [get_question(request.context) for request, _ in flat],
-            [render_text(response) for _, response in flat],
-            track=track,
-        )
+        return split_scores(self.reward_model.score(*_list_columns(requests), track=track), requests)
+
+    def score_in_steps(self, requests: Sequence[PromptResponses]) -> Steps[list[Float64]]:
+        scores = yield from self.reward_model.score_in_steps(*_list_columns(requests))
         return split_scores(scores, requests)
 
     def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
         return [Score(float(score), 0) for (score,) in self.score(requests)]
+
+    def refuse_long(self, request: PromptResponses) -> PromptResponses:
+        if self.max_length is None:
+            return request
+        embedder, most = self.reward_model.sentence_embedder, self.max_length
+        left = most - embedder.count_tokens(get_question(request.context), most)
+        if left >= 0 and all(
+            embedder.count_tokens(render_text(answer), left) <= left for answer in request.responses
+        ):
+            return request
+        return replace(
+            request,
+            encoded=Failure(f"its question and response have more than {most} tokens", permanent=True),
+        )
+
+
+def _list_columns(requests: Sequence[PromptResponses]) -> tuple[list[str], list[str], list[str]]:
+    """Return id, question and text of each response; id and question are computed once a request."""
+    ids, questions, texts = list[str](), list[str](), list[str]()
+    for request in requests:
+        count = len(request.responses)
+        ids += [request.prompt_id or identify_prompt(request.context, request.tools)] * count
+        questions += [get_question(request.context)] * count
+        texts += map(render_text, request.responses)
+    return ids, questions, texts
 
 
 _BATCH = 256  # chats between two steps of the progress bar

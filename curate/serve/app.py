@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from curate.core.errors import CurateError
 from curate.core.network import is_same_key
 from curate.engine.base import Failure
-from curate.reward.scorer import PromptResponses, RewardScorer
+from curate.reward.scorer import PromptResponses, RewardScorer, SteppingScorer
 from curate.serve.batching import Batcher, OverloadedError
 from curate.serve.cohorts import Cohorts, IncompleteCohortError, transform_cohort
 from curate.serve.criteria import PATHS as CRITERIA_PATHS
@@ -49,7 +50,11 @@ def make_app(
         criteria: Features of a rubric, whose rewards stand beside the score.
     """
     batcher = Batcher(
-        scorer.score, max_batch=limits.max_batch, max_wait=limits.max_wait, max_queue=limits.max_queue
+        scorer.score,
+        max_batch=limits.max_batch,
+        max_wait=limits.max_wait,
+        max_queue=limits.max_queue,
+        in_steps=scorer.score_in_steps if isinstance(scorer, SteppingScorer) else None,
     )
     reader = RequestReader(scorer, limits)
     lanes = Lanes()
@@ -59,7 +64,7 @@ def make_app(
 
     cohorts = Cohorts[float](limits.cohort, reward_scores, limits.cohort_seconds)
     metrics = RequestMetrics()
-    received = ReceivedBytes(limits.max_buffered)
+    held = HeldBytes(limits.max_buffered)
 
     @contextlib.asynccontextmanager
     async def run_batcher(_: FastAPI) -> AsyncIterator[None]:
@@ -95,14 +100,20 @@ def make_app(
     async def answer_request(path: str, request: Request) -> JSONResponse:
         if not _has_key(request, key):
             raise RefusedError(401, _NO_KEY)
+        with held.count_request() as count:
+            return await answer_body(path, request, count)
+
+    async def answer_body(path: str, request: Request, count: Callable[[int], None]) -> JSONResponse:
         try:
             async with asyncio.timeout(limits.max_body_seconds):
-                content = await _read_body(request, limits.max_bytes, received)
+                content = await _read_body(request, limits.max_bytes, count)
         except TimeoutError:
             raise RefusedError(
                 408, f"The request did not arrive in {limits.max_body_seconds:g} seconds: send it faster."
             ) from None
-        body, grouped = await lanes.run(len(content), lambda: reader.parse(path, content))
+        size = len(content)
+        body, grouped = await lanes.run(size, partial(reader.parse, path, content))
+        del content  # the texts are there twice no longer than needed
         prompts = grouped.prompts
         is_rollout = isinstance(body, VerifyRequest) and limits.cohort > 1
         if isinstance(body, VerifyRequest) and is_rollout and reader.compares_responses:
@@ -115,7 +126,7 @@ def make_app(
             raise RefusedError(
                 429, f"{batcher.responses_waiting} responses are waiting already: ask again later."
             ) from None
-        scores, errors = await lanes.run(len(content), lambda: reader.explain(prompts, scores))
+        scores, errors = await lanes.run(size, lambda: reader.explain(prompts, scores))
         if errors and not body.admits_missing:
             place, reason = next(iter(grouped.restore_order(scores, errors)[1].items()))
             raise RefusedError(422, f"The model cannot read response {place}: {reason}.")
@@ -125,11 +136,11 @@ def make_app(
             except IncompleteCohortError as error:
                 scores, errors = [math.nan], {0: str(error)}
         else:
-            scores = await lanes.run(len(content), lambda: reader.transform(prompts, scores))
+            scores = await lanes.run(size, lambda: reader.transform(prompts, scores))
         scores, errors = grouped.restore_order(scores, errors)
         answer = body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
         if criteria is not None and path in CRITERIA_PATHS:
-            answer["criteria"] = await lanes.run(len(content), lambda: criteria.measure(grouped))
+            answer["criteria"] = await lanes.run(size, lambda: criteria.measure(grouped))
         return JSONResponse(answer)
 
     async def answer_compared_rollout(body: VerifyRequest, prompts: list[PromptResponses]) -> JSONResponse:
@@ -222,32 +233,42 @@ def _has_key(request: Request, key: str | None) -> bool:
 
 
 @dataclass(slots=True)
-class ReceivedBytes:
-    """The bytes of all requests that are being received, so that many slow clients cannot take all memory."""
+class HeldBytes:
+    """The bytes of all requests from their first byte to their answer, so that many cannot take all memory."""
 
     most: int
     held: int = 0
 
-    def add(self, number: int) -> None:
-        """Count bytes of a request, or refuse it where there are too many of all requests."""
-        if self.held + number > self.most:
-            raise RefusedError(429, "Too many requests are being received: ask again later.")
-        self.held += number
+    @contextlib.contextmanager
+    def count_request(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that counts bytes of one request, or refuses it where there are too many of all."""
+        own = 0
+
+        def count(number: int) -> None:
+            nonlocal own
+            if self.held + number > self.most:
+                raise RefusedError(
+                    429, "Too many large requests are being received and answered: ask again later."
+                )
+            self.held += number
+            own += number
+
+        try:
+            yield count
+        finally:
+            self.held -= own
 
 
-async def _read_body(request: Request, most: int, received: ReceivedBytes) -> bytes:
+async def _read_body(request: Request, most: int, count: Callable[[int], None]) -> bytes:
     """Read the body of a request, and refuse it as soon as it exceeds `most` bytes."""
     body = bytearray()
-    try:
-        async for part in request.stream():
-            received.add(len(part))
-            body += part
-            if len(body) > most:
-                raise RefusedError(
-                    413, f"The request is larger than {most:,} bytes: send fewer responses at a time."
-                )
-    finally:
-        received.held -= len(body)
+    async for part in request.stream():
+        count(len(part))
+        body += part
+        if len(body) > most:
+            raise RefusedError(
+                413, f"The request is larger than {most:,} bytes: send fewer responses at a time."
+            )
     return bytes(body)
 
 

@@ -23,7 +23,7 @@ class ServerLimits:
     max_batch: int = 64  # responses
     max_wait: float = 0.004  # seconds
     max_body_seconds: float = 30.0  # in which a client must have sent its request
-    max_buffered: int = 256 << 20  # bytes of all requests that are being received
+    max_buffered: int = 256 << 20  # bytes of all requests, until they are answered
     multi_turn: bool = False
     transform: RewardTransform = field(default_factory=RewardTransform)
     cohort: int = 1  # rollouts of a prompt that `/verify` rewards together

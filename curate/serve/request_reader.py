@@ -14,7 +14,13 @@ from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.json_text import parse_json
 from curate.engine.base import Failure
-from curate.reward.scorer import ComparingScorer, EncodingScorer, PromptResponses, RewardScorer
+from curate.reward.scorer import (
+    ComparingScorer,
+    EncodingScorer,
+    PromptResponses,
+    RewardScorer,
+    SteppingScorer,
+)
 from curate.serve.batching import count_tokens
 from curate.serve.grouping import GroupedPrompts, group_by_prompt, identify_prompt, keep_order
 from curate.serve.limits import RefusedError, ServerLimits
@@ -154,9 +160,11 @@ class RequestReader:
         return 0 if self._encoder is None else count_tokens(prompts)
 
     def _encode(self, prompt: PromptResponses) -> PromptResponses:
-        if self._encoder is None or isinstance(prompt.encoded, Failure):
+        if isinstance(prompt.encoded, Failure):
             return prompt
-        return self._encoder.encode_request(prompt)
+        if isinstance(self._scorer, SteppingScorer):
+            return self._scorer.refuse_long(prompt)
+        return prompt if self._encoder is None else self._encoder.encode_request(prompt)
 
     def _explain_missing(self, prompt: PromptResponses, single: PromptResponses) -> str:
         if isinstance(prompt.encoded, Failure):

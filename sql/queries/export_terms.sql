@@ -1,5 +1,5 @@
 -- Who brings each prompt, response and verdict, and on what terms, as temporary tables. A row that several inputs bring
--- has several lines in `item_terms`. Bound: model_terms (model, license), allowed (license: in lower case).
+-- has several lines in `item_terms`. Bound: model_terms (model, license).
 -- A row from before inputs were kept (`part` null) has the terms of the source of its prompt's name.
 CREATE OR REPLACE TEMP TABLE item_terms AS
 WITH named AS (SELECT source AS name, any_value(license) AS license, any_value(origin) AS origin FROM sources GROUP BY source),
@@ -29,11 +29,4 @@ UNION ALL
 SELECT 'model', response_id, prompt_id, 'model ' || responses.model, model_terms.license, NULL
 FROM responses
 LEFT JOIN model_terms ON model_terms.model = responses.model
-WHERE responses.model IS NOT NULL AND EXISTS (FROM model_terms);
-
--- A row may be used where one of those who bring it allows that; a response also needs its model's licence.
-CREATE OR REPLACE TEMP TABLE barred_items AS
-SELECT kind, id, any_value(prompt_id) AS prompt_id
-FROM item_terms
-GROUP BY kind, id
-HAVING NOT coalesce(bool_or(lower(license) IN (FROM allowed)), false)
+WHERE responses.model IS NOT NULL AND EXISTS (FROM model_terms)

@@ -61,7 +61,7 @@ def test_scores_stand_beside_the_rows(make_model: MakeModel, rows: Path) -> None
     model = make_model(head="reward")
     done = run(rows.parent, "score", "rows.jsonl", "--model", str(model), "--batch", "2")
     assert done.returncode == 0, done.stderr
-    assert "6 rows, 7 responses scored; 2 have no score" in done.stdout
+    assert "6 rows, 7 responses scored; 2 without a score" in done.stdout
     pair, several, single, chat, neither, no_object = read(rows.parent / "rows.scored.jsonl")
     assert (pair["id"], pair["chosen"]) == (7, "Because.")
     wanted = score(model, "Why?", "Because.", "No.")
@@ -148,3 +148,22 @@ def test_rewards_keep_the_raw_scores_beside_them(make_model: MakeModel, rows: Pa
     assert pair["raw_scores"] == pytest.approx(raw.tolist(), abs=1e-4)
     wanted = [np.mean(1 / (1 + np.exp(references - value))) for value in raw]
     assert [pair["score_chosen"], pair["score_rejected"]] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_row_that_cannot_be_rewarded_stops_no_other(make_model: MakeModel, rows: Path) -> None:
+    model = make_model(head="reward")
+    odd = [ROWS[1], {"prompt": "Alone?", "responses": ["A"]}, {"prompt": "None?", "responses": []}, ROWS[0]]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in odd), encoding="utf-8")
+    done = run(rows.parent, "score", "rows.jsonl", "-m", str(model), "--transform", "centre")
+    assert done.returncode == 0, done.stderr
+    assert "4 rows, 5 responses scored; 2 without a score" in done.stdout
+    several, alone, none, pair = read(rows.parent / "rows.scored.jsonl")
+    assert sum(several["scores"]) == pytest.approx(0.0, abs=1e-5)
+    assert "there is only one" in alone["score_error"]
+    assert "scores" not in alone
+    assert none["score_error"] == "`responses` is empty: there is nothing to score."
+    assert pair["score_chosen"] == pytest.approx(-pair["score_rejected"], abs=1e-5)
+    done = run(rows.parent, "best-of-n", "rows.jsonl", "-m", str(model))
+    assert (
+        "4 rows, 6 responses scored; 2 without a score" in done.stdout
+    )  # the pair has nothing to choose from

@@ -183,3 +183,28 @@ def test_conversations_come_out_and_go_in_as_they_were(
             summary = ingest_sources(other, settings)
             assert (summary.counts.rows_kept, summary.counts.rows_dropped) == (2, 0)
             assert list_conversations(other) == list_conversations(lake)
+
+
+def test_images_of_this_machine_are_counted(lake: Lake, tmp_path: Path) -> None:
+    """Whoever gets the folder has no such files; an address of the web says the same everywhere."""
+    shown = [{"type": "image", "uri": "red.png"}, {"type": "image", "uri": "https://x.org/a.png"}]
+    answers = [{"id": "a", "text": "Red."}, {"id": "b", "text": "Blue."}]
+    rows = [
+        {"id": "look", "prompt": [{"role": "user", "content": [*shown, {"text": "?"}]}], "responses": answers}
+    ]
+    votes = [{"prompt": "look", "a": "a", "b": "b", "winner": "a", "annotator": "ada", "kind": "human"}]
+    (tmp_path / "red.png").write_bytes(b"no picture")
+    write_lines(tmp_path / "rows.jsonl", rows)
+    write_lines(tmp_path / "votes.jsonl", votes)
+    (tmp_path / "curate.yaml").write_text(CONFIG, encoding="utf-8")
+    config = load_config(tmp_path / "curate.yaml")
+    assert ingest_sources(lake, config).counts.rows_dropped == 0
+    aggregate_judgments(lake, config)
+    for form in ("trl-preference", "llama-factory", "ms-swift"):
+        out = tmp_path / form
+        write_export(lake, config, ExportEntry(path=str(out), format=form))
+        losses = json.loads((out / "manifest.json").read_text())["losses"]
+        assert losses == {
+            "images that are files of this machine, by their paths: they are not in this folder": 1
+        }
+        assert "files of this machine" in (out / "README.md").read_text(encoding="utf-8")

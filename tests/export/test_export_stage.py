@@ -21,6 +21,7 @@ from curate.data.preference_pairs import read_pairs
 from curate.export import write_export, write_exports
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 from curate.records import Message, Part, Prompt, Response, plain_text
 from tests.conftest import table
 
@@ -106,8 +107,14 @@ def test_raw_tables_need_no_aggregation(sample_lake: Lake, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("form", ["trl-preference", "ranking"])
 def test_training_formats_need_preferences(sample_lake: Lake, tmp_path: Path, form: Any) -> None:
+    entry = ExportEntry(path=str(tmp_path / "out"), format=form)
     with pytest.raises(CurateError, match="run `curate aggregate` first"):
-        write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format=form))
+        write_export(sample_lake, CONFIG, entry)
+    run = StageRun(sample_lake, "aggregate", config_hash="c")
+    with run.chunk("iteration-0", fingerprint="f", status="done"):
+        pass  # which has found no pair
+    with pytest.raises(CurateError, match="no prompt has two responses that anybody has compared"):
+        write_export(sample_lake, CONFIG, entry)
 
 
 def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Path) -> None:
@@ -366,14 +373,16 @@ def test_quotes_in_paths_are_no_trouble(
 def test_slices_change_no_byte(
     labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    for name, size in (("whole", 1_000), ("sliced", 10)):
+    for name, size, most in (("whole", 1_000, 0), ("sliced", 10, -1), ("ids", 10, 1_000_000)):
+        monkeypatch.setattr("curate.export.slices._BYTES_AT_ONCE", most)
         monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)
         write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / name), format=form))
     whole, sliced = files_of(tmp_path / "whole"), files_of(tmp_path / "sliced")
-    assert whole.keys() == sliced.keys()
+    ids = files_of(tmp_path / "ids")
+    assert whole.keys() == sliced.keys() == ids.keys()
     rows = {path: data for path, data in whole.items() if path.startswith("data/")}  # pages name the snapshot
     assert rows
-    assert {path: sliced[path] for path in rows} == rows
+    assert {path: sliced[path] for path in rows} == {path: ids[path] for path in rows} == rows
 
 
 def test_slices_go_along_the_batches_of_prompts(
@@ -401,6 +410,7 @@ def test_slices_go_along_the_batches_of_prompts(
             "a.response_id < b.response_id JOIN prompts ON prompts.prompt_id = a.prompt_id "
             f"WHERE prompts.key::INT >= {first}"
         )
+        monkeypatch.setattr("curate.export.slices._BYTES_AT_ONCE", -1)
         for name, size in (("whole", 100_000), ("sliced", 700)):
             monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", size)
             write_export(lake, CONFIG, ExportEntry(path=str(tmp_path / f"{name}-{last}")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ ROUND_TRIPS: list[tuple[Any, dict[str, Any], bool]] = [
     ("tree-preference", {}, True),
     ("ms-swift", {}, True),
     ("nemo-rl", {}, False),
+    ("openai-messages", {"format": "trl-preference", "fields": {"ignore": ["*"]}}, False),
     (
         "llama-factory",
         {"format": "llamafactory-sharegpt-dpo", "fields": {"prompt": "messages", "ignore": ["*"]}},
@@ -116,3 +118,29 @@ def test_single_answers_come_back_with_their_labels(labelled_lake: Lake, tmp_pat
         )
     rows = pl.read_parquet(tmp_path / "out" / "data" / "train-00000.parquet").to_dicts()
     assert came == sorted((row["completion"][0]["content"], float(row["label"])) for row in rows)
+
+
+def test_best_responses_come_back_as_the_prompts_and_responses_that_they_were(
+    labelled_lake: Lake, tmp_path: Path
+) -> None:
+    texts = {
+        (prompt, response)
+        for prompt, response in labelled_lake.rows(
+            "SELECT p.messages[1].content[1].text, r.messages[1].content[1].text FROM responses r "
+            "JOIN prompts p USING (prompt_id)"
+        )
+    }
+    with ingest_export(labelled_lake, tmp_path, "alpaca", {}) as back:
+        rows = back.rows(
+            "SELECT p.messages[1].content[1].text, r.messages[1].content[1].text FROM responses r "
+            "JOIN prompts p USING (prompt_id)"
+        )
+        assert len(rows) == 12
+        assert set(rows) <= texts
+        native = [{"prompt": prompt, "responses": [{"text": response}]} for prompt, response in rows]
+        (tmp_path / "native.jsonl").write_text("".join(json.dumps(row) + "\n" for row in native))
+        config = Config.model_validate({"ingest": [{"source": "native.jsonl"}]})
+        object.__setattr__(config, "_folder", tmp_path)
+        ingest_sources(back, config)
+        for table in ("prompts", "responses"):  # the same ids
+            assert back.value(f"SELECT count(*) FROM {table}") == 12

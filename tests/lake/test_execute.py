@@ -1,4 +1,4 @@
-"""SQL with parameters brings no pandas, and pandas can be imported afterwards."""
+"""SQL brings no pandas, and pandas can be imported afterwards."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ import duckdb
 from curate.lake.execute import execute
 connection = duckdb.connect()
 assert execute(connection, "SELECT ?, len(?)", ["x", [1, 2]]).fetchall() == [("x", 2)]
+import polars
+connection.register("bound", polars.DataFrame({"n": [1, 2]}))
+assert execute(connection, "SELECT sum(n) FROM bound").fetchall() == [(3,)]
+assert execute(connection, "SELECT n FROM bound WHERE n > ?", [1]).fetchall() == [(2,)]
 assert "pandas" not in sys.modules
 import pandas
 assert execute(connection, "SELECT ?", [pandas.NaT]).fetchall() == [(None,)]
@@ -22,6 +26,6 @@ assert list(connection.execute("SELECT 3 AS n").df()["n"]) == [3]
 """
 
 
-def test_a_parameter_imports_no_pandas_and_those_of_pandas_are_read_where_it_is_there() -> None:
+def test_sql_imports_no_pandas_and_frames_and_values_of_pandas_are_read_where_it_is_there() -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     subprocess.run([sys.executable, "-c", _CODE], check=True)

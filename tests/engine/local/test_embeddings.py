@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from curate.core.steps import Steps
 from curate.engine import Engines
+from curate.engine.local import embedder as embedder_module
 from curate.engine.local.embedder import split_windows
 from curate.engine.local.embeddings import CachedEmbedder, VectorStore
 
@@ -90,6 +96,19 @@ def test_a_real_model_sees_each_text_alone(tmp_path: Path) -> None:
     assert vectors[0] @ vectors[1] > 0.4 > vectors[0] @ vectors[2]
     assert np.array_equal(vectors[::-1], embedder.embed(texts[::-1]))
     assert np.array_equal(vectors[1:2], embedder.embed(texts[1:2]))
+    pauses, in_steps = _count_pauses(embedder.embed_in_steps([*texts, LONG * 3]))
+    assert pauses == 11  # between 12 windows: the long text has 8
+    assert np.array_equal(in_steps, embedder.embed([*texts, LONG * 3]))
+
+
+def _count_pauses(steps: Steps[np.ndarray]) -> tuple[int, np.ndarray]:
+    pauses = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return pauses, np.asarray(stop.value)
+        pauses += 1
 
 
 LONG = "The harbour was quiet and the boats lay still. " * 60
@@ -145,3 +164,55 @@ def test_windows_lose_no_token_where_they_begin_inside_a_word() -> None:
     assert "".join(piece for piece, _ in windows) == text
     assert all(len(Syllables()(piece)["offset_mapping"]) == count <= limit - 2 for piece, count in windows)
     assert split_windows(Syllables(), None, text) == [(text, 21)]
+
+
+WORDS = st.lists(
+    st.one_of(
+        st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12),
+        st.sampled_from(["word", "unbelievable", "naïve", "123456", "don't", "日本語", "😀😀", "\n\n", "  "]),
+    ),
+    max_size=60,
+)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte-level"])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=WORDS)
+def test_a_text_that_is_tokenised_in_stretches_has_the_windows_of_the_whole(
+    kind: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, text = _tokenizers()[kind], " ".join(words)
+    whole = split_windows(tokenizer, 12, text)
+    monkeypatch.setattr(embedder_module, "_STRETCH", 48)
+    stretches = list(embedder_module.cut_stretches(text))
+    assert "".join(stretch for _, stretch in stretches) == text
+    assert all(text[start : start + len(stretch)] == stretch for start, stretch in stretches)
+    in_words = all(stretch[0] == " " for _, stretch in stretches[1:])
+    windows = split_windows(tokenizer, 12, text)
+    if in_words:  # no word was longer than a stretch
+        assert windows == whole
+    assert max(count for _, count in windows) <= 12 + 3  # of tokens of the last character
+    monkeypatch.undo()
+
+
+@cache
+def _tokenizers() -> dict[str, Any]:
+    """Return tokenizers of two kinds, trained on a few words."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    corpus = ["the word is unbelievable, and don't you know 123456 of naïve words?"] * 3
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces.normalizer = normalizers.BertNormalizer()
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pieces.train_from_iterator(corpus, trainers.WordPieceTrainer(vocab_size=80, special_tokens=["[UNK]"]))
+    bytes_ = Tokenizer(models.BPE())
+    bytes_.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_.decoder = decoders.ByteLevel()
+    bytes_.train_from_iterator(
+        corpus, trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    )
+    return {
+        "wordpiece": PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="[UNK]"),
+        "byte-level": PreTrainedTokenizerFast(tokenizer_object=bytes_),
+    }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
+from curate.stats.coins import compute_tail
 
 FEWEST_PAIRS = 10
 """With fewer pairs that tested both sets, people's labels do not decide."""
@@ -33,7 +33,7 @@ def choose_final_set(lake: Lake, last: int) -> FinalSet:
     gained, lost, pairs = lake.rows(read_query("final_labels"))[0]
     if pairs >= FEWEST_PAIRS:
         tally = f"of {pairs:,} pairs that people judged, the trained model puts {gained:,} right and {lost:,} wrong"
-        if gained > lost and _tail(gained, gained + lost) < LEVEL:
+        if gained > lost and compute_tail(lost, gained + lost) < LEVEL:
             return FinalSet(1, f"the panel's with the trained model: {tally}")
         return FinalSet(
             0, f"the panel's without the trained model, which has not shown that it adds: {tally}"
@@ -56,8 +56,3 @@ def choose_final_set(lake: Lake, last: int) -> FinalSet:
         0,
         f"the panel's without the trained model, which does not help to foretell judges who are left out ({figure})",
     )
-
-
-def _tail(successes: int, n: int) -> float:
-    """Compute the probability of so many successes or more in n fair coins."""
-    return float(sum(comb(n, k) for k in range(successes, n + 1)) / 2**n)

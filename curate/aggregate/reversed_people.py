@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import comb
-
 import numpy as np
 
 from curate.aggregate.votes import Votes
+from curate.stats.coins import compute_tail
 
 LEVEL = 0.01
 """Chance that somebody who guesses is named, over all people."""
@@ -41,11 +40,6 @@ def find_reversed_people(votes: Votes) -> list[tuple[str, int, int]]:
     for person in people.tolist():
         n, right = int(both[person]), int(agree[person])
         others, theirs = int(both.sum()) - n, int(agree.sum()) - right
-        if _tail(right, n) < LEVEL / len(people) and _tail(others - theirs, others) < LEVEL:
+        if compute_tail(right, n) < LEVEL / len(people) and compute_tail(others - theirs, others) < LEVEL:
             named.append((votes.annotators[person], right, n))
     return named
-
-
-def _tail(successes: int, n: int) -> float:
-    """Compute the chance of at most so many successes of n fair coins."""
-    return float(sum(comb(n, k) for k in range(successes + 1)) / 2**n)

@@ -13,8 +13,6 @@ each vote then counts the same, confidence is the share of votes, and the result
 
 from __future__ import annotations
 
-from math import comb
-
 import numpy as np
 from pydantic import Field
 
@@ -42,6 +40,7 @@ from curate.aggregate.annotators.vote_patterns import (
 )
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.section import Section
+from curate.stats.coins import compute_tail
 
 MIN_LABELS = 5
 _FLOOR = 0.01
@@ -293,8 +292,7 @@ def _write_warnings(
 
 def is_worse_than_chance(successes: int, n: int, level: float = 0.05) -> bool:
     """Tell whether so few successes of n fair coins have a probability below `level`."""
-    tail = sum(comb(n, k) for k in range(successes + 1))
-    return bool(tail / 2**n < level)
+    return compute_tail(successes, n) < level
 
 
 class Panel(AnnotatorModel):

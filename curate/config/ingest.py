@@ -25,6 +25,7 @@ SHAPE_NAMES = (
     "openai-log",
     "genai-spans",
     "langfuse",
+    "agent-traces",
     "oasst-trees",
     "oasst-messages",
     "alpaca",

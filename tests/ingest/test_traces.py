@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from curate.config.ingest import Source
 from curate.config.project import Config
-from curate.data.conversation import Conversation
 from curate.ingest.decoders import make_responses_decoder
-from curate.ingest.recognition import recognize_source
+from curate.ingest.recognition import Recognition, recognize_source
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
+from curate.lake.lake import Lake
+from tests.ingest.samples import Take, lines, rejected
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "count", "arguments": '{"of": "trees"}'}}
 TOOL = {"type": "function", "function": {"name": "count", "parameters": {"type": "object"}}}
@@ -38,7 +39,7 @@ def read(shape: str, row: dict[str, Any]) -> list[Row]:
     return found
 
 
-def describe(prompt: str | Conversation) -> list[tuple[str, str]]:
+def describe(prompt: Any) -> list[tuple[str, str]]:
     if isinstance(prompt, str):
         return [("user", prompt)]
     return [(turn.role, "".join(part.text or "" for part in turn.content)) for turn in prompt]
@@ -313,6 +314,130 @@ def test_what_langfuse_has_beside_generations_is_rejected() -> None:
         read("langfuse", make_generation(input={"order": 7}))
 
 
+# Sessions of agents ------------------------------------------------------------------------------------------------
+
+TASK, CALLED, DONE = "Count the files.", '{"command": "ls"}', "There is one file."
+
+
+def make_session(agent: str) -> list[dict[str, Any]]:
+    """The same session as four programs write it: a request, a call of a tool, its result, an answer, thanks."""
+    use = {"type": "tool_use", "id": "c1", "name": "shell", "input": json.loads(CALLED)}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "a.txt"}
+    said = {
+        "claude-code": [
+            {"role": "user", "content": TASK},
+            {"role": "assistant", "model": "m-1", "content": [use]},
+            {"role": "user", "content": [result]},
+            {"role": "assistant", "model": "m-1", "content": [{"type": "text", "text": DONE}]},
+            {"role": "user", "content": "Thanks."},
+        ],
+        "pi": [
+            {"role": "user", "content": [{"type": "text", "text": TASK}]},
+            {
+                "role": "assistant",
+                "model": "m-1",
+                "content": [
+                    {"type": "toolCall", "id": "c1", "name": "shell", "arguments": json.loads(CALLED)}
+                ],
+            },
+            {"role": "toolResult", "toolCallId": "c1", "content": [{"type": "text", "text": "a.txt"}]},
+            {"role": "assistant", "model": "m-1", "content": [{"type": "text", "text": DONE}]},
+            {"role": "user", "content": "Thanks."},
+        ],
+        "codex": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": TASK}]},
+            {"type": "reasoning", "summary": [], "encrypted_content": "x"},
+            {"type": "function_call", "call_id": "c1", "name": "shell", "arguments": CALLED},
+            {"type": "function_call_output", "call_id": "c1", "output": "a.txt"},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": DONE}]},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Thanks."}]},
+        ],
+    }.get(agent, [])
+    if agent == "codex":
+        head = [
+            {"type": "session_meta", "payload": {"id": "s1", "cwd": "/x"}},
+            {"type": "turn_context", "payload": {"model": "m-1"}},
+            {"type": "event_msg", "payload": {"type": "token_count"}},
+        ]
+        items = [*head, *({"type": "response_item", "payload": item} for item in said)]
+        return [{"timestamp": "2026-01-01T00:00:00Z", **item} for item in items]
+    if agent == "claude-code":
+        ids = {"sessionId": "s1", "parentUuid": None}
+        spoken = [{"type": message["role"], **ids, "message": message} for message in said]
+        spoken.insert(
+            1, {"type": "user", **ids, "isMeta": True, "message": {"role": "user", "content": "A note."}}
+        )
+        spoken.insert(2, {"type": "assistant", **ids, "isSidechain": True, "message": said[3]})
+        return [{"type": "summary", "summary": "Files", "leafUuid": "x"}, *spoken]
+    if agent == "pi":
+        head = [
+            {"type": "session", "id": "s1", "cwd": "/x"},
+            {"type": "thinking_level_change", "parentId": None},
+        ]
+        return [
+            *head,
+            *({"type": "message", "id": "x", "parentId": "y", "message": message} for message in said),
+        ]
+    call = {"id": "c1", "type": "function", "function": {"name": "shell", "arguments": CALLED}}
+    plain = [
+        {"role": "user", "content": TASK},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "a.txt"},
+        {"role": "assistant", "content": DONE},
+        {"role": "user", "content": "Thanks."},
+    ]
+    return [
+        {"type": "session", "harness": "mine", "id": "s1"},
+        *({"type": "message", "message": message} for message in plain),
+    ]
+
+
+def recognize(folder: Path, rows: list[dict[str, Any]]) -> Recognition:
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = Config()
+    object.__setattr__(config, "_folder", folder)
+    return recognize_source(Source(source="rows.jsonl", format="auto"), config)
+
+
+@pytest.mark.parametrize("agent", ["claude-code", "codex", "pi", "sts"])
+def test_a_session_is_a_request_with_what_the_agent_did(agent: str, tmp_path: Path) -> None:
+    found = recognize(tmp_path, make_session(agent))
+    assert (found.certainty, found.source and found.source.format) == ("certain", "agent-traces")
+    assert found.trial is not None
+    (row,) = found.trial.rows
+    assert row.prompt == TASK
+    (response,) = row.responses
+    assert response.model == (None if agent == "sts" else "m-1")
+    assert response.messages is not None
+    call, result, last = response.messages
+    assert (call.tool_calls[0].name, json.loads(call.tool_calls[0].arguments)) == (
+        "shell",
+        json.loads(CALLED),
+    )
+    assert (result.role, result.tool_call_id, describe((result,))[0][1]) == ("tool", "c1", "a.txt")
+    assert describe((last,)) == [("assistant", DONE)]
+
+
+def test_each_request_of_a_session_is_a_prompt(tmp_path: Path) -> None:
+    session = make_session("sts")
+    answer = {"type": "message", "message": {"role": "assistant", "content": "You are welcome."}}
+    found = recognize(tmp_path, [*session, answer])
+    assert found.trial is not None
+    first, second = found.trial.rows
+    assert (describe(first.prompt), len(describe(second.prompt))) == ([("user", TASK)], 5)
+    assert second.responses[0].text == "You are welcome."
+
+
+def test_sessions_in_one_file_stay_apart_and_a_broken_line_is_rejected(take: Take, lake: Lake) -> None:
+    first, second = make_session("claude-code"), make_session("claude-code")
+    second = [json.loads(json.dumps(line).replace(DONE, "None.").replace('"s1"', '"s2"')) for line in second]
+    take("rows.jsonl", lines(*first, b"no JSON\n", *second), format="agent-traces")
+    answers = lake.rows("SELECT messages[-1].content[1].text FROM responses ORDER BY ALL")
+    assert answers == [("None.",), (DONE,)]
+    assert lake.rows("SELECT count(*) FROM prompts") == [(1,)]
+    assert [line for line, _ in rejected(lake)] == [len(first) + 1]
+
+
 # All of them -------------------------------------------------------------------------------------------------------
 
 SOUND: dict[str, dict[str, Any]] = {
@@ -324,10 +449,7 @@ SOUND: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("shape", SOUND)
 def test_the_shapes_are_recognised(shape: str, tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(SOUND[shape]) + "\n" for _ in range(4)))
-    config = Config()
-    object.__setattr__(config, "_folder", tmp_path)
-    found = recognize_source(Source(source="rows.jsonl", format="auto"), config)
+    found = recognize(tmp_path, [SOUND[shape]] * 4)
     assert (found.certainty, found.source and found.source.format) == ("certain", shape)
 
 

@@ -27,6 +27,7 @@ _CODED = {
     "openai-log": "curate.ingest.shapes.openai_log:OpenAILog",
     "genai-spans": "curate.ingest.shapes.genai_spans:GenAISpans",
     "langfuse": "curate.ingest.shapes.langfuse:Langfuse",
+    "agent-traces": "curate.ingest.shapes.agent_traces:AgentTraces",
     "imagereward": "curate.ingest.shapes.imagereward:ImageReward",
     "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
     "oasst-messages": "curate.ingest.shapes.oasst_messages:OasstMessages",

@@ -70,11 +70,11 @@ class ChatLog(Shape):
         taken = [place for place in places if reactions[place] is not None or place == places[-1]]
         if not taken:
             raise RowError("no responses", f"`{path}` has no answer of the assistant to a user.")
-        _refuse_excess(turns, taken)
+        refuse_excess(turns, taken)
         return [_build_answer(row, reading, turns, place, reactions[place]) for place in taken]
 
 
-def _refuse_excess(turns: tuple[Message, ...], taken: Sequence[int]) -> None:
+def refuse_excess(turns: tuple[Message, ...], taken: Sequence[int]) -> None:
     """Reject a chat whose answers are too many: each has all turns before it as its prompt."""
     lengths = [0, *accumulate(len(plain_text(message.content)) for message in turns)]
     n_characters, n_turns = sum(lengths[place] for place in taken), sum(taken)

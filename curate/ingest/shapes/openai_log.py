@@ -158,11 +158,12 @@ def _convert_items(items: object, place: str) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         raise RowError("wrong type", f"`{place}` is {foreign.name_type(items)}, but should be an array.")
     return [
-        message for number, item in enumerate(items) for message in _convert_item(item, f"{place}[{number}]")
+        message for number, item in enumerate(items) for message in convert_item(item, f"{place}[{number}]")
     ]
 
 
-def _convert_item(item: Any, place: str) -> Iterator[dict[str, Any]]:
+def convert_item(item: Any, place: str) -> Iterator[dict[str, Any]]:
+    """Turn an item of the Responses API into a message of chats; thoughts that are not told give none."""
     match item:
         case {"type": "function_call", "name": name, "arguments": arguments}:
             call = {"id": item.get("call_id"), "name": name, "arguments": arguments}

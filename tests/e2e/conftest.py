@@ -101,7 +101,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def make_project(folder: Path, config: str = TRAINED) -> Path:
-    """16 prompts of the demo in two files, with votes of a careless and a careful person.
+    """16 prompts of the demo in two files, with votes of a careful person, and of a careless one who is half as right.
 
     `config`: TRAINED embeds texts and trains a reward model that joins the panel; RULES has judges that are rules only.
     """
@@ -121,7 +121,7 @@ def make_project(folder: Path, config: str = TRAINED) -> Path:
             vote = {"prompt": ranking["prompt"], "a": best, "b": worst, "kind": "human"}
             votes += [
                 vote | {"annotator": "careful", "winner": "a"},
-                vote | {"annotator": "careless", "winner": "b"},
+                vote | {"annotator": "careless", "winner": "ab"[len(votes) // 2 % 2]},
             ]
     _write(folder / "votes.jsonl", votes)
     (folder / "curate.yaml").write_text(config, encoding="utf-8")

@@ -323,7 +323,7 @@ def make_session(agent: str) -> list[dict[str, Any]]:
     """The same session as four programs write it: a request, a call of a tool, its result, an answer, thanks."""
     use = {"type": "tool_use", "id": "c1", "name": "shell", "input": json.loads(CALLED)}
     result = {"type": "tool_result", "tool_use_id": "c1", "content": "a.txt"}
-    said = {
+    sessions: dict[str, list[dict[str, Any]]] = {
         "claude-code": [
             {"role": "user", "content": TASK},
             {"role": "assistant", "model": "m-1", "content": [use]},
@@ -352,9 +352,10 @@ def make_session(agent: str) -> list[dict[str, Any]]:
             {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": DONE}]},
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Thanks."}]},
         ],
-    }.get(agent, [])
+    }
+    said = sessions.get(agent, [])
     if agent == "codex":
-        head = [
+        head: list[dict[str, Any]] = [
             {"type": "session_meta", "payload": {"id": "s1", "cwd": "/x"}},
             {"type": "turn_context", "payload": {"model": "m-1"}},
             {"type": "event_msg", "payload": {"type": "token_count"}},
@@ -410,6 +411,7 @@ def test_a_session_is_a_request_with_what_the_agent_did(agent: str, tmp_path: Pa
     assert response.model == (None if agent == "sts" else "m-1")
     assert response.messages is not None
     call, result, last = response.messages
+    assert isinstance(call.tool_calls[0].arguments, str)
     assert (call.tool_calls[0].name, json.loads(call.tool_calls[0].arguments)) == (
         "shell",
         json.loads(CALLED),

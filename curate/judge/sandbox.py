@@ -158,6 +158,7 @@ def _start_program(
         "folder": folder,
         "executable": executable,
         "python": python,
+        "options": [str(int(option)) for option in options],
         **limits,
     }
     try:
@@ -173,7 +174,7 @@ def _start_program(
                     launch.__file__,
                     json.dumps(settings),
                     program,
-                    *(str(int(number)) for number in (*fds, *options)),
+                    *map(str, fds),
                 ],
                 stdin=source,
                 stdout=subprocess.PIPE,

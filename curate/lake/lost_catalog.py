@@ -24,6 +24,8 @@ _TRIES = 5  # of a transaction that was lost
 _LOST = re.compile(
     r"Unable to connect to Postgres|server closed the connection|terminating connection|connection to server|"
     r"no connection to the server|could not (send|receive) data|SSL (SYSCALL|connection)|"
+    # What comes after it in the same transaction, where DuckDB told the cause to nobody.
+    r"Current transaction is aborted|"
     r"database system is (starting|shutting)|Failed to (execute|prepare) query \"(BEGIN|COMMIT|ROLLBACK)",
     re.IGNORECASE,
 )

@@ -129,7 +129,7 @@ def test_an_error_of_the_users_own_file_names_its_line(project: Path) -> None:
         (b"a: [1,\n", "not valid YAML"),
         (b"a: \0", "not valid YAML"),
         (b"a: 2024-13-45", "not valid YAML"),
-        (b"\xff\xfe\xfd", "Cannot read"),
+        (b"\xff\xfe\xfd", "is not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b"a: &a [*a]", "values"),
         (b"- 1", "must hold a mapping"),

@@ -84,7 +84,7 @@ SETTINGS = """
 engines:
   m: {kind: "./writer.py:Writer", says: SAYS, favours: FAVOURS, answer_of: "REVISION"}
 rubric:
-  extract: {engine: m, labels: pairs.jsonl, chunk: 4EXTRA}
+  extract: {engine: m, chunk: 4EXTRA}
 """
 Run = Callable[..., Any]
 
@@ -119,7 +119,8 @@ def extract(lake: Lake, tmp_path: Path) -> Run:
         said = {
             word: text if isinstance(text, str) else json.dumps(text) for word, text in (says or {}).items()
         }
-        listed = "".join(f", {name}: {json.dumps(value)}" for name, value in extra.items())
+        options = {"labels": "pairs.jsonl"} | extra
+        listed = "".join(f", {name}: {json.dumps(value)}" for name, value in options.items())
         text = SETTINGS.replace("SAYS", json.dumps(said)).replace("FAVOURS", json.dumps(favours or {}))
         (tmp_path / "curate.yaml").write_text(text.replace("EXTRA", listed).replace("REVISION", model))
         return extract_rubrics(lake, load_config(tmp_path / "curate.yaml"), force=force)

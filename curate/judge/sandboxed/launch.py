@@ -59,6 +59,7 @@ class Settings:
     folder: str
     executable: str
     python: tuple[str, ...]
+    options: tuple[str, ...]  # of the program, after the descriptors
 
 
 class _MountAttributes(ctypes.Structure):
@@ -284,7 +285,7 @@ def _start_program(settings: Settings, program: str, fds: list[str], *, programs
     first = (
         f"import sys; sys.path.insert(0, {programs!r}); import sandboxed.{program} as program; program.main()"
     )
-    os.execv(settings.executable, [settings.executable, "-I", "-B", "-c", first, *fds])
+    os.execv(settings.executable, [settings.executable, "-I", "-B", "-c", first, *fds, *settings.options])
 
 
 def _read_kernel_version() -> tuple[int, ...]:

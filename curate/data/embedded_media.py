@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SENT_AS_THEY_ARE = ("PNG", "JPEG", "WEBP", "GIF")  # what browsers and model servers read
-_EBML = b"\x1a\x45\xdf\xa3"  # begins WebM and Matroska
+EBML = b"\x1a\x45\xdf\xa3"  # begins WebM and Matroska
 
 
 def read_image(part: Part, access: ImageAccess) -> tuple[bytes, str]:
@@ -45,7 +45,7 @@ def read_video(part: Part, access: ImageAccess) -> tuple[bytes, str]:
     content = read_video_bytes(part, access)
     if content[4:8] == b"ftyp":
         return content, "video/mp4"
-    if content[:4] == _EBML:
+    if content[:4] == EBML:
         return content, "video/webm"
     raise UnreadableImageError("a video is neither MP4 nor WebM")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from curate.config.images import ImageAccess
 from curate.core.extras import require_extra
-from curate.data.embedded_media import read_video_bytes
+from curate.data.embedded_media import EBML, read_video_bytes
 from curate.data.media import UnreadableImageError
 from curate.records import Part
 
@@ -27,12 +27,10 @@ MAX_DECODED = 20_000  # frames of one video that are decoded: eleven minutes at 
 _MAX_PIXELS = 36 << 20  # of a frame: 8K
 _MAX_DECODED_PIXELS = MAX_DECODED * 1920 * 1080
 _EDGE = 768  # pixels of the longer side of a frame; larger frames are made smaller
-
-
 # Containers by their first bytes: place, bytes, FFmpeg's name.
 _CONTAINERS = (
     *((4, name, "mov") for name in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
-    (0, b"\x1a\x45\xdf\xa3", "matroska"),
+    (0, EBML, "matroska"),
     (8, b"AVI ", "avi"),
     (0, b"OggS", "ogg"),
     (0, b"FLV\x01", "flv"),

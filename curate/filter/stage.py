@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from curate.config.project import Config
-from curate.core.human_forms import FILTER_ASPECT
+from curate.core.human_forms import name_filter_aspect
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
@@ -127,7 +127,7 @@ def _read_answers(lake: Lake, configured: ConfiguredFilter) -> dict[str, bool]:
     """Read which of the responses that the filter has sent to people may stay."""
     if configured.filter.options.action != "route":
         return {}
-    return dict(lake.rows(read_query("filter_answers"), [FILTER_ASPECT + configured.name]))
+    return dict(lake.rows(read_query("filter_answers"), [name_filter_aspect(configured.name)]))
 
 
 def _write(run: StageRun, result: FilterResult, fingerprint: str) -> None:
@@ -190,6 +190,6 @@ def _names_before(filters: Sequence[ConfiguredFilter], configured: ConfiguredFil
 
 def _list_dropped(lake: Lake, names: Sequence[str]) -> pa.Table:
     return lake.arrow(
-        f"SELECT DISTINCT item_id FROM {_TABLE} WHERE action IN ('drop', 'route') AND list_contains($1, \"filter\")",
+        f'SELECT DISTINCT item_id FROM {_TABLE} WHERE memory.leaves_out(action) AND list_contains($1, "filter")',
         [list(names)],
     )

@@ -67,7 +67,7 @@ def list_unfinished(lake: Lake, judges: Iterable[ConfiguredJudge]) -> list[tuple
 def digest_responses(lake: Lake) -> str:
     """Return a digest of the ids of all responses that no filter drops: with another one there are other questions."""
     responses = lake.digest("responses", "response_id")
-    dropped = "action IN ('drop', 'route')"
+    dropped = "memory.leaves_out(action)"
     if not lake.value(f"SELECT count(*) FROM lake.filter_decisions WHERE {dropped}"):
         return responses
     return content_id(responses, lake.digest("filter_decisions", "item_id", dropped))

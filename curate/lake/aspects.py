@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from curate.core.human_forms import FILTER_ASPECT
+from curate.core.human_forms import get_filter_name
 from curate.core.resources import read_query
 from curate.core.sql_text import quote_text
 from curate.lake.lake import Lake
@@ -27,7 +27,7 @@ def select_aspect(lake: Lake, aspect: str) -> Iterator[None]:
 def list_aspects(lake: Lake) -> list[str]:
     """List the aspects of quality that judgments of the lake are about."""
     query = "SELECT DISTINCT aspect FROM judgments WHERE aspect IS NOT NULL ORDER BY aspect"
-    return [aspect for (aspect,) in lake.rows(query) if not str(aspect).startswith(FILTER_ASPECT)]
+    return [aspect for (aspect,) in lake.rows(query) if get_filter_name(aspect) is None]
 
 
 def collect_aspect_votes(lake: Lake, aspects: list[str], *, all_pairs: bool = False) -> None:

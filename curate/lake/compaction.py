@@ -37,7 +37,7 @@ def rewrite_files(lake: Lake, options: str = "") -> list[str]:
 
 
 def list_inlined(lake: Lake) -> dict[str, int]:
-    """The catalog's own tables that hold rows of the lake, with the id of the lake's table."""
+    """List the catalog's own tables that hold rows of the lake, each with the id of the lake's table."""
     inlined = lake.rows(f"SELECT table_name, table_id FROM {METADATA}.ducklake_inlined_data_tables")
     return {name: table for name, table in inlined if lake.value(f'SELECT count(*) FROM {METADATA}."{name}"')}
 

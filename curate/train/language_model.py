@@ -134,22 +134,32 @@ def fine_tune_backbone(
     )
     train, held_out = _split_groups(groups, pairs, backbone, data)
 
-    def train_fold(rest: list[PromptGroup], name: str, target: Path) -> None:
-        own_state = state / name.replace(" ", "-")
-        fold_model, own_checkpoints = load(), Checkpoints(own_state, main=main)
-        fold_trainer = Trainer(
-            fold_model,
-            rest,
+    def run_training(
+        model: LoadedBackbone,
+        prompts: list[PromptGroup],
+        checkpoints: Checkpoints,
+        log: MetricsLog,
+        name: str,
+    ) -> tuple[Trainer, TrainingProgress]:
+        trainer = Trainer(
+            model,
+            prompts,
             held_out,
             backbone,
-            own_checkpoints,
-            MetricsLog(own_state, main=main),
+            checkpoints,
+            log,
             accelerator,
             seed=section.seed,
             left_out_share=left_out_share,
         )
-        with track(f"train {name}", len(fold_trainer.schedule.steps)) as advance:
-            steps = fold_trainer.run(advance).best_step
+        with track(name, len(trainer.schedule.steps)) as advance:
+            return trainer, trainer.run(advance)
+
+    def train_fold(rest: list[PromptGroup], name: str, target: Path) -> None:
+        own_state = state / name.replace(" ", "-")
+        fold_model, own_checkpoints = load(), Checkpoints(own_state, main=main)
+        log = MetricsLog(own_state, main=main)
+        steps = run_training(fold_model, rest, own_checkpoints, log, f"train {name}")[1].best_step
         accelerator.free_memory()
         if not main:
             return
@@ -165,19 +175,7 @@ def fine_tune_backbone(
     if backbone.folds:
         train_fold_models(train, pairs.prompt_ids, backbone.folds, state, train_fold, main=main)
     checkpoints = Checkpoints(state, main=main)
-    trainer = Trainer(
-        loaded,
-        train,
-        held_out,
-        backbone,
-        checkpoints,
-        metrics,
-        accelerator,
-        seed=section.seed,
-        left_out_share=left_out_share,
-    )
-    with track("train", len(trainer.schedule.steps)) as advance:
-        progress = trainer.run(advance)
+    trainer, progress = run_training(loaded, train, checkpoints, metrics, "train")
     accuracy, loss, aspects = _measure_model(trainer, pairs, held_out, section)
     if not main:
         return run.summary()

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 from curate.config.verify import HUMAN_FORMS, VerifySection
-from curate.core.human_forms import FILTER_ASPECT, AskedAs
+from curate.core.human_forms import AskedAs, get_filter_name
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.data.conversation import Conversation, count_common
@@ -202,9 +202,9 @@ def _name_sides(form: str) -> tuple[str, ...]:
 
 def describe_aspect(aspect: str) -> str:
     """Tell people which one criterion they are asked about."""
-    if aspect.startswith(FILTER_ASPECT):
-        name = reveal_characters(aspect.removeprefix(FILTER_ASPECT))
-        return f"The filter {name} has found something. Pass: the response may stay. Fail: it has to go"
+    if (name := get_filter_name(aspect)) is not None:
+        finding = f"The filter {reveal_characters(name)} has found something."
+        return f"{finding} Pass: the response may stay. Fail: it has to go"
     return f"Judge this alone: {reveal_characters(aspect)}"
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.human_forms import FILTER_ASPECT, AskedAs
+from curate.core.human_forms import AskedAs, get_filter_name
 from curate.core.identity import content_id
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
@@ -59,7 +59,7 @@ def plan_questions(
         budget: Number of questions of the form that may wait for an answer, at least 1.
         form: Form of the questions; default: `verify.form`.
         aspect: The one criterion to ask about; default: `verify.aspect`, or that of the rubric in the rubric form.
-            `FILTER_ASPECT` and the name of a filter: whether what that filter has sent to people may stay.
+            That of a filter (`name_filter_aspect`): whether what this filter has sent to people may stay.
         part: Name of this plan in the table `runs`.
         details: What `runs` keeps beside the counts.
 
@@ -101,9 +101,9 @@ def _read_rubric_aspect(config: Config, asked_as: AskedAs) -> str | None:
 def _require_questions(states: QuestionStates) -> None:
     if len(states):
         return
-    if states.aspect is not None and states.aspect.startswith(FILTER_ASPECT):
+    if (name := get_filter_name(states.aspect)) is not None:
         raise CurateError(
-            f"No response waits for people because of a filter {states.aspect.removeprefix(FILTER_ASPECT)!r}: one of "
+            f"No response waits for people because of a filter {name!r}: one of "
             "curate.yaml with `action: route` sends them there when `curate filter` runs."
         )
     if states.asked_as == "pairwise":
@@ -163,8 +163,8 @@ def _select_questions(
     repeat = states.take_first(states.answered & ~states.repeated, int(quality.repeat * budget))
     left = budget - len(adjudicate) - len(gold) - len(repeat)
     # Without labels of pairs, there is nothing that a strategy could choose by; and they tell nothing of a filter.
-    of_filter = states.aspect is not None and states.aspect.startswith(FILTER_ASPECT)
-    share = settings.random if len(pairs) and not of_filter else 1.0
+    tells = len(pairs) > 0 and get_filter_name(states.aspect) is None
+    share = settings.random if tells else 1.0
     new, converted = extend_random_stratum(
         states.draw, states.random, states.asked, int(np.ceil(share * left))
     )

@@ -27,7 +27,7 @@ from curate.data.pseudonym import Pseudonyms
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.records import Form, VerifyTask
+from curate.records import VerifyTask
 from curate.verify.answer_reader import read_answer
 from curate.verify.exported import (
     ExportedTask,
@@ -46,14 +46,8 @@ from curate.verify.human_judgments import (
 )
 from curate.verify.queue import read_queue
 from curate.verify.server import LabelStudioClient, LabelStudioProject
+from curate.verify.state import get_judged_form
 
-_FORMS: dict[AskedAs, Form] = {
-    "pairwise": "pairwise",
-    "ranking": "listwise",
-    "pass-fail": "pointwise",
-    "critique": "pointwise",
-    "rubric": "pointwise",
-}
 _MARGIN = timedelta(minutes=2)  # a transaction of the server ends later than the time that it records
 
 
@@ -292,7 +286,7 @@ def _read_annotation(task: VerifyTask, item: ExportedTask, content: Any, people:
     if sorted(data.order) != sorted(task.responses):
         raise UnreadableAnswerError("the task in Label Studio is about other responses than the question")
     asked = get_form_asked(data.form)
-    if asked is None or _FORMS[asked] != task.form:
+    if asked is None or get_judged_form(asked) != task.form:
         raise UnreadableAnswerError("the task in Label Studio has another form than the question")
     skipped = bool(annotation.was_cancelled)
     by, edited_by = annotation.completed_by, annotation.updated_by

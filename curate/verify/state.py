@@ -16,11 +16,14 @@ from curate.records import Form, VerifyTask
 from curate.verify.identity import compute_task_id
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, draw_permanently
 
-FORMS: dict[str, Form] = {"pairwise": "pairwise", "ranking": "listwise"}
-"""The form of the judgments that answer a question; that of all others is pointwise."""
-
 POOL = 5_000
 """Most pairs that strategies choose among: votes and embeddings of more would not fit into memory."""
+
+
+def get_judged_form(asked_as: AskedAs) -> Form:
+    """Return the form of the judgments that answer a question."""
+    forms: dict[AskedAs, Form] = {"pairwise": "pairwise", "ranking": "listwise"}
+    return forms.get(asked_as, "pointwise")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ class QuestionStates:
     ) -> VerifyTask:
         """Build the question in a row; the other arguments are columns of `verify_tasks`."""
         prompt, responses = self.questions.row(row)
-        form = FORMS.get(self.asked_as, "pointwise")
+        form = get_judged_form(self.asked_as)
         return VerifyTask.model_validate(
             {
                 "task_id": compute_task_id(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from curate.core.human_forms import FILTER_ASPECT, AskedAs
+from curate.core.human_forms import AskedAs, get_filter_name
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.verify.routing.pairs import Float64, Int64, draw_permanently
@@ -77,11 +77,11 @@ def index_units(states: QuestionStates, pairs: PairStates) -> Int64:
 
 
 def _list_questions(lake: Lake, pairs: PairStates, asked_as: AskedAs, aspect: str | None) -> pl.DataFrame:
-    if aspect is not None and aspect.startswith(FILTER_ASPECT):
+    if (name := get_filter_name(aspect)) is not None:
         return lake.frame(
             "SELECT prompt_id, [item_id] AS responses FROM filter_decisions "
             "WHERE \"filter\" = $1 AND action = 'route' ORDER BY ALL",
-            [aspect.removeprefix(FILTER_ASPECT)],
+            [name],
         )
     if asked_as == "pairwise":
         return pairs.questions

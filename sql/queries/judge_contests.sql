@@ -4,7 +4,7 @@ FROM lake.prompts p
 JOIN (
     SELECT prompt_id, list(response_id ORDER BY response_id) AS ids, list(messages ORDER BY response_id) AS answers
     FROM lake.responses SEMI JOIN wanted USING (prompt_id)
-    ANTI JOIN (FROM lake.filter_decisions WHERE action IN ('drop', 'route')) AS dropped ON item_id = response_id
+    ANTI JOIN (FROM lake.filter_decisions WHERE memory.leaves_out(action)) AS dropped ON item_id = response_id
     GROUP BY prompt_id
 ) r USING (prompt_id)
 ORDER BY p.prompt_id

@@ -15,7 +15,7 @@ from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
 from curate.core.errors import CurateError
-from curate.core.human_forms import FILTER_ASPECT, AskedAs
+from curate.core.human_forms import AskedAs, name_filter_aspect
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
@@ -53,7 +53,7 @@ def choose_questions(
             raise CurateError(
                 "`--filter` asks whether responses may stay: leave out `--form` and `--aspect`."
             )
-        form, aspect = "pass-fail", FILTER_ASPECT + of_filter
+        form, aspect = "pass-fail", name_filter_aspect(of_filter)
     with open_lake(settings := load_config(config)) as lake:
         return print_summaries([plan_questions(lake, settings, budget=budget, form=form, aspect=aspect)])
 

@@ -106,16 +106,15 @@ class GenAISpans(Shape):
 
     def read_rows(self, row: ForeignRow, reading: SourceSettings) -> list[Row]:
         """Read the call of a span, or all calls of a document."""
-        if row.get("resourceSpans") is None:
-            return [_build_row(row, reading, _find_call(_read_attributes(row)))]
-        calls = [_find_call(_read_attributes(span)) for span in _list_spans(row["resourceSpans"])]
-        rows = [_build_row(row, reading, call) for call in calls if call is not None]
-        return rows or [_build_row(row, reading, None)]
+        document = row.get("resourceSpans")
+        spans = [row] if document is None else _list_spans(document)
+        calls = [call for span in spans if (call := _find_call(_read_attributes(span))) is not None]
+        if not calls:
+            raise RowError("no call of a model", "The span records no messages to a model with its answer.")
+        return [_build_row(row, reading, call) for call in calls]
 
 
-def _build_row(row: ForeignRow, reading: SourceSettings, call: ModelCall | None) -> Row:
-    if call is None:
-        raise RowError("no call of a model", "The span records no messages to a model with its answer.")
+def _build_row(row: ForeignRow, reading: SourceSettings, call: ModelCall) -> Row:
     model = None if call.model is None else foreign.check_text(call.model, "the model's name")
     answers = [read_messages(answer, "the answer") for answer in call.answers]
     asked: Conversation = read_messages(call.asked, "the messages")
@@ -246,18 +245,15 @@ def _read_wrapped(item: object) -> dict[str, Any]:
         return {"role": None}
     names = ("role", "content", "tool_call_id", "name")
     message = {name: find_value(item, f"message.{name}") for name in names}
-    inner = item.get("message") if isinstance(item.get("message"), Mapping) else None
-    parts = _collect(item, "message.contents") or (_collect(inner, "contents") if inner else [])
-    if parts:
+    if parts := _collect(item, "message.contents"):
         message["content"] = [_read_wrapped_part(part) for part in parts]
-    calls = _collect(item, "message.tool_calls") or (_collect(inner, "tool_calls") if inner else [])
     message["tool_calls"] = [
         {
             "id": find_value(call, "tool_call.id"),
             "name": find_value(call, "tool_call.function.name"),
             "arguments": find_value(call, "tool_call.function.arguments") or {},
         }
-        for call in calls
+        for call in _collect(item, "message.tool_calls")
         if isinstance(call, Mapping)
     ]
     return {name: value for name, value in message.items() if value not in (None, [])}

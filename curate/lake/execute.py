@@ -17,21 +17,25 @@ import duckdb
 
 
 class _PandasGuard(MetaPathFinder):
-    """Refuses to find pandas in a thread that executes SQL."""
+    """Refuses to find pandas in a thread that executes SQL, and in DuckDB's own threads meanwhile."""
 
     def __init__(self) -> None:
-        self._thread = threading.local()
+        self._executing: set[int] = set()
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if fullname == "pandas" and getattr(self._thread, "refuses", False):
+        if fullname == "pandas" and self._executing and self._refuses(threading.get_ident()):
             raise ModuleNotFoundError("pandas is not needed for SQL", name="pandas")
         return None
 
+    def _refuses(self, thread: int) -> bool:
+        # DuckDB reads a frame of polars through pyarrow.dataset, which imports pandas, in threads Python did not start.
+        return thread in self._executing or all(thread != other.ident for other in threading.enumerate())
+
     def __enter__(self) -> None:
-        self._thread.refuses = True
+        self._executing.add(threading.get_ident())
 
     def __exit__(self, *_: object) -> None:
-        self._thread.refuses = False
+        self._executing.discard(threading.get_ident())
 
 
 _GUARD = _PandasGuard()

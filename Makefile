@@ -5,7 +5,8 @@ FAST ?=
 
 .PHONY: setup servers browser demo test times check lint bench schemas docs clean
 
-# Versions for which all that we depend on has wheels (numpy < 2.3 has none for 3.14); as in pyproject.toml.
+# Versions for which all that we depend on has wheels, as in pyproject.toml. Not 3.14: label-studio-sdk holds numpy
+# under 2.3 there, by way of OpenCV, and those versions have no wheels for it.
 define CHECK_PYTHON
 import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
 "curate needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d: name another, as in `make setup PYTHON=python3.12`." \

@@ -82,14 +82,16 @@ class Verdicts(Section):
     )
     scale: Scale | None = Field(
         None,
-        description="`winner` is a number between these ends (`{a: -3, b: 3}`); the distance is the margin.",
+        description="`winner` is a number between these ends (`{a: -3, b: 3}`), or a word that has one under `scores`; "
+        "the distance from the middle is the margin. What is on no scale stands under `winners`.",
     )
     score_a: str | None = Field(
         None, description="A number for a: without `winner`, the higher one wins (`best`)."
     )
     score_b: str | None = Field(None, description="A number for b.")
     scores: Annotated[dict[str, float], BeforeValidator(_write_keys)] = Field(
-        default_factory=dict, description="What words at scores mean, such as `{good: 1, bad: 0}`."
+        default_factory=dict,
+        description="What words at scores, or on a `scale`, mean, such as `{good: 1, bad: 0}`.",
     )
     margin: str | None = Field(None, description="By how much the winner is better: a number of at least 0.")
     ranking: str | None = Field(
@@ -128,10 +130,8 @@ class Verdicts(Section):
     def _scores_come_in_pairs(self) -> Self:
         if (self.score_a is None) is not (self.score_b is None):
             raise ValueError("`score_a` and `score_b` go together: name both columns")
-        if self.scale is not None and (self.winner is None or self.winners):
-            raise ValueError(
-                "`scale` says what the numbers at `winner` mean: write `winner`, and no `winners`"
-            )
+        if self.scale is not None and self.winner is None:
+            raise ValueError("`scale` says what the numbers at `winner` mean: write `winner` too")
         return self
 
 

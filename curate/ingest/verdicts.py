@@ -227,10 +227,12 @@ def _read_winner(scope: Scope) -> tuple[StatedOutcome, float | None] | None:
         if isinstance(keys, MoreVerdicts):
             return None
         raise RowError("missing key", f"`{keys.winner}` is missing.")
-    if keys.scale is None:
+    name = write_value(value) if isinstance(value, str | bool | int | float) else None
+    if keys.scale is None or name in keys.winners:
         outcome = parse_outcome(value, keys.winner, keys.winners)
-        return outcome, _measure_steps(value, outcome, keys.winners)
-    number, a, b = parse_number(value, keys.winner), keys.scale.a, keys.scale.b
+        return outcome, None if keys.scale else _measure_steps(value, outcome, keys.winners)
+    a, b = keys.scale.a, keys.scale.b
+    number = keys.scores[name] if name in keys.scores else parse_number(value, keys.winner)
     if not min(a, b) <= number <= max(a, b):
         raise RowError(
             "wrong value", f"`{keys.winner}` is {number:g}, but its scale goes from {a:g} to {b:g}."

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from curate.cli.app import app
 from curate.config.ingest import Source
-from curate.config.project import Config
+from curate.config.project import Config, load_config
 from curate.data.conversation import get_final_text
 from curate.ingest.recognition import (
     Recognition,
@@ -23,6 +25,7 @@ from curate.ingest.recognition.sources import resolve_formats
 from curate.ingest.recognition.winners import read_winner_values
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import SHAPES, open_shape
+from curate.lake.lake import Lake
 from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, LookAlike, order
 from tests.ingest.samples import lines, native
 
@@ -237,6 +240,66 @@ SIDES = NamePair("response_a", "response_b", ("response",), ("a", "b"), decided=
         ((-1, 1), {}, ["-1", "1"]),
         ((True, False), {}, ["true", "false"]),
         (("gpt-4", "claude"), {}, ["gpt-4", "claude"]),
+        (
+            ("a", "b", "Both are equally good", "Both are bad", "They are about the same"),
+            {
+                "Both are equally good": "both_good",
+                "Both are bad": "both_bad",
+                "They are about the same": "tie",
+            },
+            [],
+        ),
+        (
+            ("a", "b", "No clear winner", "Neither is better", "Neither", "It's a tie"),
+            {
+                "No clear winner": "tie",
+                "Neither is better": "tie",
+                "Neither": "both_bad",
+                "It's a tie": "tie",
+            },
+            [],
+        ),
+        (
+            ("a", "b", "I'm not sure", "Can't tell", "Hard to say", "Unclear"),
+            dict.fromkeys(("I'm not sure", "Can't tell", "Hard to say", "Unclear"), "abstain"),
+            [],
+        ),
+        (
+            ("Response A is better than Response B",),
+            {"Response A is better than Response B": "a", "Response B is better than Response A": "b"},
+            [],
+        ),
+        (("Response A", "I'd pick one"), {"Response A": "a", "Response B": "b"}, ["I'd pick one"]),
+        (("A>B", "A=B"), {"A>B": "a", "A=B": "tie", "B>A": "b"}, []),
+        (
+            ("A", "B", "A and B are equally good", "Neither A nor B", "A is about the same as B"),
+            {
+                "A": "a",
+                "B": "b",
+                "A and B are equally good": "both_good",
+                "Neither A nor B": "both_bad",
+                "A is about the same as B": "tie",
+            },
+            [],
+        ),
+        *(
+            (("a", "b", phrase), {}, [phrase])
+            for phrase in (
+                "A is not better",
+                "B is worse",
+                "A is worse than B",
+                "Not A",
+                "Anything but A",
+                "A loses to B",
+                "A isn't better than B",
+                "A less preferred",
+                "A is good and B is bad",
+                "A is better and B is worse",
+                "Not the same",
+                "Neither is bad",
+            )
+        ),
+        (("a", "b", "Both are not bad", "A is good"), {}, ["Both are not bad", "A is good"]),
     ],
 )
 def test_values_of_winners_mean_what_they_say_or_nothing(
@@ -244,3 +307,62 @@ def test_values_of_winners_mean_what_they_say_or_nothing(
 ) -> None:
     read = read_winner_values(values, SIDES, "winner")
     assert (read.meanings, read.unknown) == (meanings, unknown)
+
+
+@pytest.mark.parametrize(
+    ("values", "steps", "others"),
+    [
+        (
+            ("A is much better", "A is a bit better", "The same", "B is better"),
+            {
+                "A is much better": 3,
+                "B is much better": -3,
+                "A is a bit better": 1,
+                "B is a bit better": -1,
+                "B is better": -2,
+                "A is better": 2,
+            },
+            {"The same": "tie"},
+        ),
+        (("A>>B", "B>A", "A=B"), {"A>>B": 2, "B>>A": -2, "B>A": -1, "A>B": 1}, {"A=B": "tie"}),
+        (("I strongly prefer A", "Slightly prefer B", "Unsure"), None, {"Unsure": "abstain"}),
+        (("A is better", "B is better"), {}, {"A is better": "a", "B is better": "b"}),
+    ],
+)
+def test_words_of_degree_are_steps_of_a_scale(
+    values: tuple[str, ...], steps: dict[str, int] | None, others: dict[str, str]
+) -> None:
+    read = read_winner_values(values, SIDES, "winner")
+    assert not read.unknown
+    if steps is not None:
+        assert read.steps == steps
+    assert {text: outcome for text, outcome in read.meanings.items() if text not in read.steps} == others
+
+
+def test_a_survey_in_words_comes_in_with_people_strengths_and_ties(tmp_path: Path) -> None:
+    words = ("Answer 1 is much better", "Answer 2 is slightly better", "Both are bad", "I can't tell")
+    rows = [
+        f"Question {n}?;one {n} of a few words;two {n} of a few words;{word};person{n}@example.org"
+        for n in range(3)
+        for word in words
+    ]
+    (tmp_path / "survey.csv").write_text(
+        "\n".join(["Question;Answer 1;Answer 2;Which is better?;Rater e-mail", *rows]) + "\n",
+        encoding="utf-8",
+    )
+    config = tmp_path / "curate.yaml"
+    config.write_text("judge: {judges: [{name: length, kind: rule, rule: length}]}\n")
+    result = CliRunner().invoke(app, ["ingest", str(tmp_path / "survey.csv"), "--yes", "-c", str(config)])
+    assert result.exit_code == 0, result.output
+    with Lake.open(load_config(config).location) as lake:
+        verdicts = lake.rows(
+            "SELECT r.messages[1].content[1].text[:3], j.outcome, abs(score), tied_as, kind, annotator_id "
+            "FROM judgments j JOIN responses r ON r.response_id = if(outcome = 'b', response_b, response_a)"
+        )
+    assert {row[4] for row in verdicts} == {"human"}
+    assert len({row[5] for row in verdicts}) == 3
+    assert not any("@" in row[5] for row in verdicts)
+    better = [("one", 2.0), ("two", 1.0)]
+    assert sorted((row[0], row[2]) for row in verdicts if row[1] in ("a", "b")) == sorted(better * 3)
+    others = [(row[1], row[3]) for row in verdicts if row[1] not in ("a", "b")]
+    assert sorted(others, key=str) == [("abstain", None)] * 3 + [("tie", "both-bad")] * 3

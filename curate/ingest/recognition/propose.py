@@ -68,7 +68,7 @@ def _read_annotator(proposal: Proposal, columns: Mapping[str, Column]) -> None:
     free = [
         column
         for column in columns.values()
-        if column.name not in proposal.used and column.content in ("text", "number")
+        if column.name not in proposal.used and column.content in ("text", "identifier", "number")
     ]
     named = [
         column

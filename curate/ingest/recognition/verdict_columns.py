@@ -75,11 +75,23 @@ def _find_candidates(
 def _read_winner(proposal: Proposal, name: str, values: WinnerValues, *, is_named: bool) -> None:
     proposal.read("winner", name)
     proposal.says_verdicts = True
-    if values.meanings:
-        proposal.fields["winners"] = values.meanings
+    proposal.fields |= _map_values(values)
+    if values.steps:
+        proposal.doubts.append(f"`{name}` says by how much one is better, by its words")
     proposal.doubts += values.doubts
     if not is_named:
         proposal.doubts.append(f"`{name}` is the verdict, by its values")
+
+
+def _map_values(values: WinnerValues) -> dict[str, Any]:
+    """Return the keys of a mapping that say what the values mean: a scale of words, and `winners` for all others."""
+    keys: dict[str, Any] = {}
+    if values.steps:
+        most = max(values.steps.values())
+        keys |= {"scale": {"a": most, "b": -most}, "scores": values.steps}
+    if others := {value: meaning for value, meaning in values.meanings.items() if value not in values.steps}:
+        keys["winners"] = others
+    return keys
 
 
 def _read_judges(
@@ -96,9 +108,7 @@ def _read_judges(
         return False
     verdicts = []
     for name in judges:
-        entry: dict[str, Any] = {"winner": name, "name": name}
-        if candidates[name].meanings:
-            entry["winners"] = candidates[name].meanings
+        entry: dict[str, Any] = {"winner": name, "name": name, **_map_values(candidates[name])}
         if name in models:
             entry["kind"] = "llm"
         reasons = [f"{name}_{word}" for word in words.RATIONALES if f"{name}_{word}" in columns]

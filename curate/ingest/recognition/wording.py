@@ -12,108 +12,40 @@ from collections.abc import Collection, Sequence
 from curate.config.mapping import StatedOutcome
 from curate.ingest.recognition.names import split_name
 
-_FILLERS = frozenset(
-    [
-        "response",
-        "answer",
-        "model",
-        "assistant",
-        "output",
-        "option",
-        "completion",
-        "system",
-        "candidate",
-        "text",
-        "summary",
-        "generation",
-        "conversation",
-        "reply",
-        "argument",
-        "the",
-        "is",
-        "was",
-        "i",
-        "would",
-        "better",
-        "best",
-        "win",
-        "wins",
-        "winner",
-        "choice",
-        "prefer",
-        "prefers",
-        "preferred",
-        "preferable",
-    ]
-)
+# fmt: off
+_FILLERS = frozenset({
+    "response", "answer", "model", "assistant", "output", "option", "completion", "system", "candidate", "text",
+    "summary", "generation", "conversation", "reply", "argument", "the", "is", "was", "i", "would", "better",
+    "best", "win", "wins", "winner", "choice", "prefer", "prefers", "preferred", "preferable",
+})
 _ARTICLE = r"a(?= (?:bit|little|lot|tie|draw)\b)"
 _OTHER_SIDE = ("than", "over", "to")  # what comes after is the side that lost
 _PLAIN = 2  # "A is better"
 _DEGREES = {
-    **dict.fromkeys(["slightly", "slight", "somewhat", "marginally", "bit", "little", "weakly", "barely"], 1),
-    **dict.fromkeys(["moderately", "fairly"], _PLAIN),
-    **dict.fromkeys(
-        [
-            "much",
-            "far",
-            "lot",
-            "way",
-            "significantly",
-            "considerably",
-            "substantially",
-            "strongly",
-            "clearly",
-            "definitely",
-            "very",
-        ],
-        3,
-    ),
+    **dict.fromkeys(("slightly", "slight", "somewhat", "marginally", "bit", "little", "weakly", "barely"), 1),
+    **dict.fromkeys(("moderately", "fairly"), _PLAIN),
+    **dict.fromkeys((
+        "much", "far", "lot", "way", "significantly", "considerably", "substantially", "strongly", "clearly",
+        "definitely", "very",
+    ), 3),
 }
-
-_PADDING = frozenset(
-    [
-        "it",
-        "s",
-        "is",
-        "are",
-        "i",
-        "m",
-        "am",
-        "the",
-        "they",
-        "them",
-        "of",
-        "about",
-        "roughly",
-        "nearly",
-        "almost",
-        "as",
-        "quality",
-        "in",
-        "and",
-        "or",
-        "both",
-        "equally",
-        "responses",
-        "answers",
-        "outputs",
-        "models",
-        "options",
-        "summaries",
-        "completions",
-    ]
-)
-_TIES = frozenset(["tie", "tied", "ties", "equal", "same", "draw", "similar", "equivalent", "comparable"])
-_GOOD = frozenset(["good", "great", "fine"])
-_BAD = frozenset(["bad", "bothbad", "poor", "terrible"])
-_NEITHER = frozenset(["neither", "none"])
-_BETTER = frozenset(["better", "best", "preferred", "wins", "winner"])
-_NO_DIFFERENCE = frozenset(["no", "difference", "preference", "winner", "clear", "real"])
-_ABSTAIN = frozenset(["abstain", "unsure", "skip", "skipped", "unknown", "unclear"])
-_TELL = frozenset(["sure", "tell", "decide", "say", "know", "judge"])
-_NOT = frozenset(["not", "cannot", "t", "hard", "difficult"])
+_PADDING = frozenset({
+    "it", "s", "is", "are", "i", "m", "am", "the", "they", "them", "of", "about", "roughly", "nearly", "almost",
+    "as", "quality", "in", "and", "or", "both", "equally", "responses", "answers", "outputs", "models",
+    "options", "summaries", "completions",
+})
+_TIES = frozenset({"tie", "tied", "ties", "equal", "same", "draw", "similar", "equivalent", "comparable"})
+_GOOD = frozenset({"good", "great", "fine"})
+_BAD = frozenset({"bad", "bothbad", "poor", "terrible"})
+_NEITHER = frozenset({"neither", "none"})
+_BETTER = frozenset({"better", "best", "preferred", "wins", "winner"})
+_NO_DIFFERENCE = frozenset({"no", "difference", "preference", "winner", "clear", "real"})
+_ABSTAIN = frozenset({"abstain", "unsure", "skip", "skipped", "unknown", "unclear"})
+_TELL = frozenset({"sure", "tell", "decide", "say", "know", "judge"})
+_NOT = frozenset({"not", "cannot", "t", "hard", "difficult"})
 _UNABLE = _TELL | _NOT | {"can", "do", "don", "to"}
-_FAILED = frozenset(["failed", "invalid", "error"])
+_FAILED = frozenset({"failed", "invalid", "error"})
+# fmt: on
 
 
 def split_phrase(text: str) -> list[str]:

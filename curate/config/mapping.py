@@ -48,6 +48,11 @@ def _write_keys(values: object) -> object:
 ValueMeanings = Annotated[dict[str, StatedOutcome], BeforeValidator(_write_keys)]
 
 
+def list_columns(columns: list[str] | dict[str, str] | None) -> list[str]:
+    """Return columns that stand in a list or by model."""
+    return list(columns.values() if isinstance(columns, dict) else columns or ())
+
+
 def _check_rank(path: str | None, best: str | None) -> None:
     words = re.split(r"[^a-z]+", path.rsplit(".", 1)[-1].lower()) if path else []
     if best is None and _RANKS.intersection(words):
@@ -96,7 +101,16 @@ class Verdicts(Section):
     margin: str | None = Field(None, description="By how much the winner is better: a number of at least 0.")
     ranking: str | None = Field(
         None,
-        description="Names of responses (key, model, column), best first; a list for equals; or `{value, rank}`.",
+        description="Names of responses (key, model, column), best first; a list for equals; `{value, rank}`; or text "
+        "such as `x > y = z`.",
+    )
+    best_response: str | None = Field(
+        None,
+        description="The best of `responses`, by its name (key, model, column) or its text; it beats all others.",
+    )
+    places_from: Literal[0, 1] | None = Field(
+        None,
+        description="Numbers at `ranking` and `best_response` are places in `responses`, counted from this one.",
     )
     p_a: str | None = None
     annotator: str | None = Field(
@@ -202,10 +216,11 @@ class Fields(Verdicts):
     best: Literal["high", "low"] | None = Field(
         None, description="Which score wins; default: high. A rank has no default."
     )
-    response_score: str | None = Field(
+    response_score: str | list[str] | dict[str, str] | None = Field(
         None,
-        description="A number in each response, or a list beside `responses`: the higher one wins, or with `best: low` "
-        "the lower one. Of a single `response` it is a rating.",
+        description="A number in each response, a list beside `responses`, or a column for each of its columns, in "
+        "their order or by model: the higher one wins, or with `best: low` the lower one. Of a single `response` it is "
+        "a rating.",
     )
     aspects: dict[str, str] = Field(
         default_factory=dict,
@@ -238,9 +253,23 @@ class Fields(Verdicts):
 
     @field_validator("response_score")
     @classmethod
-    def _rank_has_a_direction(cls, path: str | None, info: ValidationInfo) -> str | None:
-        _check_rank(path, info.data.get("best"))
+    def _rank_has_a_direction(
+        cls, path: str | list[str] | dict[str, str] | None, info: ValidationInfo
+    ) -> str | list[str] | dict[str, str] | None:
+        for column in [path] if isinstance(path, str) else list_columns(path):
+            _check_rank(column, info.data.get("best"))
         return path
+
+    @model_validator(mode="after")
+    def _scores_of_columns(self) -> Self:
+        scores, responses = self.response_score, self.responses
+        if isinstance(scores, list) and not (isinstance(responses, list) and len(scores) == len(responses)):
+            raise ValueError(
+                "a list at `response_score` names a column for each of the columns of `responses`"
+            )
+        if isinstance(scores, dict) and not (isinstance(responses, dict) and set(scores) <= set(responses)):
+            raise ValueError("`response_score` names a column by model: write `responses` by model, too")
+        return self
 
     @model_validator(mode="after")
     def _scores_of_the_pair(self) -> Self:
@@ -262,6 +291,7 @@ _SETTINGS = frozenset(
         "json_columns",
         "winners",
         "scale",
+        "places_from",
         "meta",
         "ignore",
         "optional",

@@ -53,10 +53,14 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
         )
     given = source.fields.model_fields_set if source.fields is not None else frozenset()
     is_pair = fields.chosen is not None or fields.a is not None
-    idle = {"aspects", "ranking"} if is_pair else {"model_a", "model_b", "score_chosen", "score_rejected"}
+    idle = {"aspects"} if is_pair else {"model_a", "model_b", "score_chosen", "score_rejected"}
+    if is_pair or fields.response is not None:
+        idle |= {"ranking", "best_response"}
+    if fields.ranking is None and fields.best_response is None:
+        idle.add("places_from")
     if fields.winner is None and fields.score_a is None:
         idle |= {"winners", "p_a"} | (set() if fields.chosen is not None else {"margin", "shown"})
-    idle = {key for key in idle & given if getattr(fields, key)}
+    idle = {key for key in idle & given if getattr(fields, key) not in (None, {}, "")}
     if idle:
         raise CurateError(
             f"{name}: `{sorted(idle)[0]}` does nothing with these `fields` of the format {source.format!r}: leave it "

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from curate.config.mapping import MoreVerdicts, Verdicts
+from curate.config.mapping import Fields, MoreVerdicts, Verdicts, list_columns
 from curate.data.conversation import Conversation, read_messages
 from curate.data.preference_rows import PairColumns, PreferencePair, read_response, split_pair
 from curate.ingest import foreign, verdicts
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.paths import ABSENT, find_list, find_value, locate_value
+from curate.ingest.rankings import Naming, read_best, read_ranking
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
 from curate.ingest.turns import are_parallel_turns, join_turns, read_value
@@ -42,15 +43,23 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
         [name for name in (response.id, response.model, *column) if name is not None]
         for response, column in zip(responses, columns, strict=True)
     ]
+    naming = Naming(
+        names, [text if isinstance(text, str) else None for text in texts], _list_places(fields, columns)
+    )
     statements: list[Verdict] = []
     ratings: list[Rating] = []
     for inner in verdicts.list_scopes(row, reading):
         keys = inner.keys
         path = keys.response_score if isinstance(keys, MoreVerdicts) else fields.response_score
-        if path is not None:
+        if isinstance(path, str):
             statements += verdicts.compare_scores(verdicts.list_scores(inner, path, values), inner)
+        elif path is not None:
+            scores = verdicts.list_scores_by_column(inner, [column for column, _ in columns])
+            statements += verdicts.compare_scores(scores, inner)
         if keys.ranking is not None:
-            statements += verdicts.read_ranking(inner, names)
+            statements += read_ranking(inner, naming)
+        if keys.best_response is not None:
+            statements += read_best(inner, naming)
         if verdicts.states_pair(keys):
             if len(responses) != 2:
                 reason = f"`winner` is about two responses, but the row has {len(responses)}."
@@ -85,7 +94,7 @@ def read_single(row: ForeignRow, reading: SourceSettings) -> Row:
     for inner in verdicts.list_scopes(row, reading):
         keys = inner.keys
         score_path = keys.response_score if isinstance(keys, MoreVerdicts) else fields.response_score
-        if score_path is None:
+        if not isinstance(score_path, str):
             continue
         score = verdicts.parse_score(inner.find(score_path), score_path, keys, flags=True)
         if score is not None:
@@ -290,6 +299,14 @@ def _list_responses(row: ForeignRow, reading: SourceSettings) -> tuple[list[Any]
         listed = ", ".join(f"`{path}`" for path, _ in columns)
         raise RowError("missing key", f"None of {listed} is there.")
     return [value for value, _ in present], [column for _, column in present]
+
+
+def _list_places(fields: Fields, columns: Sequence[tuple[str, str]]) -> list[int]:
+    """Return the place that each response has among all that a row may have."""
+    if fields.responses is None or isinstance(fields.responses, str):
+        return list(range(len(columns)))
+    every = list_columns(fields.responses)
+    return [every.index(path) for path, _ in columns]
 
 
 def _read_text(value: object, place: str, reading: SourceSettings) -> Any:

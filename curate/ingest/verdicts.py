@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any, Literal, cast, get_args
 
-from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, write_value
+from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, list_columns, write_value
 from curate.ingest.foreign import (
     ForeignRow,
     SourceSettings,
@@ -325,66 +325,28 @@ def compare_scores(scores: Sequence[float | None], scope: Scope) -> list[Verdict
     return verdicts
 
 
-def read_ranking(scope: Scope, names: Sequence[Sequence[str]]) -> list[Verdict]:
-    """Read a ranking of responses by their names: from best to worst, lists for equals, or objects {value, rank}.
-
-    Args:
-        scope: Whose ranking it is.
-        names: The names under which each response is known.
-
-    Raises:
-        RowError: It is no ranking, or names a response that the row does not have.
-    """
-    path = scope.keys.ranking or "ranking"
-    value = scope.find(path)
-    if value is None:
-        return []
-    ranks: dict[str, float] = {}
-    for rank, name in _list_ranks(value, path):
-        if name in ranks:
-            raise RowError("wrong value", f"`{path}` names {name!r} twice.")
-        ranks[name] = rank
-    known = {name for row in names for name in row}
-    unknown = [name for name in ranks if name not in known]
-    if unknown:
-        raise RowError("wrong value", f"`{path}` names {unknown[0]!r}, which is no response of the row.")
-    places = [next((ranks[name] for name in row if name in ranks), None) for row in names]
-    ranked = [None if place is None else -place for place in places]
-    verdicts = compare_scores(ranked, scope)
-    for verdict in verdicts:
-        verdict.margin = None
-    return verdicts
-
-
-def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, str]]:
-    if isinstance(value, Mapping):
-        for name, rank in value.items():
-            yield parse_number(rank, f"{path}.{name}"), str(name)
-        return
-    if not isinstance(value, list):
-        raise RowError("wrong type", f"`{path}` is {name_type(value)}, but should be an array of names.")
-    for place, item in enumerate(value, 1):
-        if isinstance(item, Mapping):
-            name, rank = item.get("value", item.get("id")), item.get("rank")
-            yield (
-                parse_number(rank, f"{path}[{place - 1}].rank"),
-                check_text(name, f"{path}[{place - 1}].value"),
-            )
-        else:
-            for name in item if isinstance(item, list) else [item]:
-                if not isinstance(name, str):
-                    reason = (
-                        f"`{path}` holds numbers: where these are ranks beside the responses, "
-                        "write `response_score` with `best: low`."
-                    )
-                    raise RowError("wrong type", reason)
-                yield place, name
-
-
 def list_scores(scope: Scope, path: str, values: Sequence[Any], *, flags: bool = False) -> list[float | None]:
     """Read a number for each response: at a path in the responses, or a list beside them."""
     cells = list_beside(scope, path, values)
     return [parse_score(value, place, scope.keys, flags=flags) for value, place in cells]
+
+
+def list_scores_by_column(scope: Scope, columns: Sequence[str]) -> list[float | None]:
+    """Read the number that stands in a column of its own for each response.
+
+    Args:
+        scope: Whose scores they are.
+        columns: The columns of the responses that the row has.
+    """
+    scores, responses = scope.reading.fields.response_score, scope.reading.fields.responses
+    if isinstance(scores, dict) and isinstance(responses, dict):
+        beside = {responses[model]: path for model, path in scores.items()}
+    else:
+        beside = dict(
+            zip(list_columns(cast(list[str], responses)), list_columns(cast(list[str], scores)), strict=True)
+        )
+    paths = [beside.get(column) for column in columns]
+    return [None if path is None else parse_score(scope.find(path), path, scope.keys) for path in paths]
 
 
 def list_beside(scope: Scope, path: str, values: Sequence[Any]) -> list[tuple[Any, str]]:

@@ -94,6 +94,8 @@ def test_a_row_that_contradicts_its_mapping_is_rejected(
     [
         ({"chosen": "c", "rejected": "r", "response_score": "s"}, "reads no scores"),
         ({"chosen": "c", "rejected": "r", "ranking": "k"}, "`ranking` does nothing"),
+        ({"response": "c", "best_response": "k"}, "`best_response` does nothing"),
+        ({"responses": "c", "places_from": 0}, "`places_from` does nothing"),
         ({"responses": "r", "p_a": "p"}, "`p_a` does nothing"),
         ({"a": "a", "b": "b", "winner": {"x": "a"}, "winners": {"y": "b"}}, "leave out `winners`"),
     ],
@@ -120,6 +122,88 @@ def test_a_column_for_each_model_and_each_judge() -> None:
         ("ann", "human", "b", None, None),
         ("bot", "llm", "a", 4.0, "style"),
     ]
+
+
+THREE = {"q": "p", "r": ["x", "y", "z"]}
+COLUMNS = {"q": "p", "one": "x", "two": None, "three": "z"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "row", "better"),
+    [
+        ({"ranking": "k", "places_from": 0}, THREE | {"k": [2, 0, 1]}, ["zx", "zy", "xy"]),
+        ({"ranking": "k", "places_from": 1}, THREE | {"k": "[3, 1, 2]"}, ["zx", "zy", "xy"]),
+        ({"ranking": "k", "places_from": 0}, THREE | {"k": "2 > 0 = 1"}, ["zx", "zy"]),
+        ({"best_response": "k", "places_from": 0}, THREE | {"k": 1}, ["yx", "yz"]),
+        ({"best_response": "k", "places_from": 1}, THREE | {"k": "1"}, ["xy", "xz"]),
+        ({"best_response": "k"}, THREE | {"k": "z "}, ["zx", "zy"]),
+        ({"best_response": "k"}, THREE | {"k": None}, []),
+        ({"best_response": "k", "responses": {"m": "one", "n": "three"}}, COLUMNS | {"k": "n"}, ["zx"]),
+        (
+            {"best_response": "k", "places_from": 1, "responses": ["one", "two", "three"]},
+            COLUMNS | {"k": 3},
+            ["zx"],
+        ),
+        (
+            {"ranking": "k", "responses": {"m": "one", "n": "three"}},
+            COLUMNS | {"k": "n > m"},
+            ["zx"],
+        ),
+        (
+            {"response_score": ["s1", "s2", "s3"], "responses": ["one", "two", "three"]},
+            COLUMNS | {"s1": 2, "s2": 9, "s3": 4},
+            ["zx"],
+        ),
+        (
+            {
+                "response_score": {"n": "s3", "m": "s1"},
+                "responses": {"m": "one", "n": "three"},
+                "best": "low",
+            },
+            COLUMNS | {"s1": 2, "s3": 4},
+            ["xz"],
+        ),
+    ],
+)
+def test_rankings_the_best_and_scores_in_columns_say_which_is_better(
+    fields: dict[str, Any], row: dict[str, Any], better: list[str]
+) -> None:
+    read_row = read({"prompt": "q", "responses": "r", **fields}, row)
+    texts = [response.text for response in read_row.responses]
+    said = [
+        f"{texts[v.a]}{texts[v.b]}" if v.winner == "a" else f"{texts[v.b]}{texts[v.a]}"
+        for v in read_row.verdicts
+        if v.winner != "tie"
+    ]
+    assert sorted(said) == sorted(better)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"ranking": "k"}, "`places_from: 0` (or 1)"),
+        ({"ranking": "k", "places_from": 1}, "has no response there, counted from 1"),
+        ({"best_response": "k"}, "should name a response"),
+        ({"best_response": "w"}, "names 'w', which is no response of the row"),
+    ],
+)
+def test_what_names_no_response_is_rejected(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RowError) as caught:
+        read({"prompt": "q", "responses": "r", **fields}, THREE | {"k": [0, 1, 2], "w": "w"})
+    assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"responses": ["one", "two"], "response_score": ["s1"]},
+        {"responses": {"m": "one"}, "response_score": {"n": "s1"}},
+        {"responses": "r", "response_score": ["s1"]},
+    ],
+)
+def test_scores_in_columns_belong_to_columns_of_responses(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="response_score"):
+        Fields.model_validate(fields)
 
 
 def test_people_of_a_list_who_have_no_names_are_told_apart() -> None:

@@ -46,7 +46,7 @@ class UltraFeedback(Shape):
         score = reading.fields.response_score
         name = reading.fields.responses if isinstance(reading.fields.responses, str) else "completions"
         completions = row.get(name)
-        if score is not None and isinstance(completions, list):
+        if isinstance(score, str) and isinstance(completions, list):
             row = {**row, name: [_with_score(completion, score) for completion in completions]}
         return mapped.read_list(row, reading)
 

@@ -1,0 +1,129 @@
+"""Statements about all responses of a row: a ranking of them, or which one is the best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curate.ingest.foreign import check_text, name_type, parse_number
+from curate.ingest.paths import find_list
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Verdict
+from curate.ingest.verdicts import Scope, compare_scores
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a row's responses are called.
+
+    Attributes:
+        names: The names under which each is known: key, model, column.
+        texts: The text of each, where it is one text.
+        places: The place of each in the row, from 0; others are missing there.
+    """
+
+    names: Sequence[Sequence[str]]
+    texts: Sequence[str | None]
+    places: Sequence[int]
+
+    def find(self, name: object, path: str, *, places_from: int | None) -> int:
+        """Return the place of the response that a value names.
+
+        Raises:
+            RowError: It names none, or several that differ.
+        """
+        if isinstance(name, int | float) and not isinstance(name, bool) and places_from is None:
+            reason = (
+                f"`{path}` holds numbers: where these are ranks beside the responses, write `response_score` with "
+                "`best: low`; where they are places of the responses, the best first, `places_from: 0` (or 1)."
+            )
+            raise RowError("wrong type", reason)
+        if places_from is not None and re.fullmatch(r"\d+(\.0)?", str(name)):
+            place = int(float(str(name))) - places_from
+            if place not in self.places:
+                reason = f"`{path}` is {name}, but the row has no response there, counted from {places_from}."
+                raise RowError("wrong value", reason)
+            return self.places.index(place)
+        if not isinstance(name, str):
+            raise RowError("wrong type", f"`{path}` is {name_type(name)}, but should name a response.")
+        places = [place for place, names in enumerate(self.names) if name in names] or [
+            place
+            for place, text in enumerate(self.texts)
+            if text is not None and text.strip() == name.strip()
+        ]
+        if not places:
+            raise RowError("wrong value", f"`{path}` names {name[:80]!r}, which is no response of the row.")
+        return places[0]
+
+
+def read_ranking(scope: Scope, naming: Naming) -> list[Verdict]:
+    """Read a ranking of responses: names from best to worst, lists for equals, objects {value, rank}, or `x > y = z`.
+
+    Raises:
+        RowError: It is no ranking, or names a response that the row does not have.
+    """
+    path = scope.keys.ranking or "ranking"
+    value = find_list(scope.item, path)
+    if value is None:
+        return []
+    ranks: dict[int, float] = {}
+    for rank, name in _list_ranks(value, path):
+        place = naming.find(name, path, places_from=scope.keys.places_from)
+        if place in ranks:
+            raise RowError("wrong value", f"`{path}` names {name!r} twice.")
+        ranks[place] = rank
+    verdicts = compare_scores(
+        [-ranks[place] if place in ranks else None for place in range(len(naming.names))], scope
+    )
+    for verdict in verdicts:
+        verdict.margin = None  # a difference of ranks is none
+    return verdicts
+
+
+def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, object]]:
+    if isinstance(value, Mapping):
+        for name, rank in value.items():
+            yield parse_number(rank, f"{path}.{name}"), str(name)
+        return
+    if isinstance(value, str) and ">" in value:
+        value = [[name.strip() for name in re.split(r"[=~]+", group)] for group in re.split(r">+", value)]
+    if not isinstance(value, list):
+        raise RowError("wrong type", f"`{path}` is {name_type(value)}, but should be an array of names.")
+    for place, item in enumerate(value, 1):
+        if isinstance(item, Mapping):
+            name, rank = item.get("value", item.get("id")), item.get("rank")
+            yield (
+                parse_number(rank, f"{path}[{place - 1}].rank"),
+                check_text(name, f"{path}[{place - 1}].value"),
+            )
+        else:
+            yield from ((place, name) for name in (item if isinstance(item, list) else [item]))
+
+
+def read_best(scope: Scope, naming: Naming) -> list[Verdict]:
+    """Read which response is better than all others of the row; nothing is said where the value is missing.
+
+    Raises:
+        RowError: It names no response of the row.
+    """
+    path = scope.keys.best_response or "best_response"
+    value = scope.find(path)
+    if value is None:
+        return []
+    best = naming.find(value, path, places_from=scope.keys.places_from)
+    annotator, kind, why = scope.get_annotator(), scope.get_kind(), scope.find_text(scope.keys.rationale)
+    return [
+        Verdict(
+            a=min(best, other),
+            b=max(best, other),
+            annotator=annotator,
+            kind=kind,
+            winner="a" if best < other else "b",
+            rationale=why,
+            aspect=scope.keys.aspect,
+        )
+        for other in range(len(naming.names))
+        if other != best
+    ]

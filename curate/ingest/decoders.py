@@ -55,7 +55,9 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
     is_pair = fields.chosen is not None or fields.a is not None
     idle = {"aspects"} if is_pair else {"model_a", "model_b", "score_chosen", "score_rejected"}
     if is_pair or fields.response is not None:
-        idle |= {"ranking", "best_response"}
+        idle.add("ranking")
+    if fields.chosen is not None or fields.response is not None:
+        idle.add("best_response")
     if fields.ranking is None and fields.best_response is None:
         idle.add("places_from")
     if fields.winner is None and fields.score_a is None:

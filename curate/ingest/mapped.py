@@ -131,9 +131,18 @@ def read_chosen(row: ForeignRow, reading: SourceSettings) -> Row:
 def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
     """Read two responses, and verdicts where the row has them."""
     fields = reading.fields
-    pair = _read_two_answers(row, reading, fields.a or "a", fields.b or "b")
+    columns = (fields.a or "a", fields.b or "b")
+    pair = _read_two_answers(row, reading, *columns)
     responses = _build_two_responses(row, reading, pair)
-    return foreign.build_row(row, reading, pair.prompt, responses, _read_more(row, reading, own=True))
+    statements = _read_more(row, reading, own=True)
+    if fields.best_response is not None:
+        texts = [value if isinstance(value := find_value(row, path), str) else None for path in columns]
+        names = [
+            [path, *([response.model] if response.model else [])]
+            for path, response in zip(columns, responses, strict=True)
+        ]
+        statements += read_best(Scope(row, row, fields, reading), Naming(names, texts, (0, 1)))
+    return foreign.build_row(row, reading, pair.prompt, responses, statements)
 
 
 def read_judgment(row: ForeignRow, reading: SourceSettings) -> list[dict[str, Any]]:

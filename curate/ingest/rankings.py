@@ -87,7 +87,7 @@ def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, object]]:
         for name, rank in value.items():
             yield parse_number(rank, f"{path}.{name}"), str(name)
         return
-    if isinstance(value, str) and ">" in value:
+    if isinstance(value, str) and re.search("[>=]", value):
         value = [[name.strip() for name in re.split(r"[=~]+", group)] for group in re.split(r">+", value)]
     if not isinstance(value, list):
         raise RowError("wrong type", f"`{path}` is {name_type(value)}, but should be an array of names.")

@@ -297,6 +297,91 @@ LOOK_ALIKES = (
         ),
     ),
     LookAlike(
+        "best_text.jsonl",
+        write_jsonl,
+        [
+            {"instruction": i.question, "candidates": [i.first, i.second], "best": order(i)[0]}
+            for i in DECIDED
+        ],
+    ),
+    LookAlike(
+        "better_text.csv",
+        write_csv(),
+        [
+            {"prompt": i.question, "response_1": i.first, "response_2": i.second, "chosen": order(i)[0]}
+            for i in DECIDED
+        ],
+    ),
+    LookAlike(
+        "best_place.jsonl",
+        write_jsonl,
+        [
+            {
+                "instruction": i.question,
+                "candidates": [i.first, i.second],
+                "chosen_idx": int(i.better == "second"),
+            }
+            for i in DECIDED
+        ],
+    ),
+    LookAlike(
+        "ranking_text.jsonl",
+        write_jsonl,
+        [
+            {
+                "instruction": i.question,
+                "candidates": {"m1": i.first, "m2": i.second},
+                "ranking": say(i, ("m1 > m2", "m2 > m1", "m1 = m2")),
+            }
+            for i in TRUTH
+        ],
+    ),
+    LookAlike(
+        "models.csv",
+        write_csv(),
+        [
+            {
+                "prompt": i.question,
+                "gpt-4o": i.first,
+                "llama-3.1": i.second,
+                "gpt-4o_rating": points(i)[0],
+                "llama-3.1_rating": points(i)[1],
+            }
+            for i in TRUTH
+        ],
+    ),
+    LookAlike(
+        "repeated_text.jsonl",
+        write_jsonl,
+        [
+            {"instruction": i.question, "candidates": [i.first, i.second], "final": order(i)[0]}
+            for i in DECIDED
+        ],
+        "refused",
+    ),
+    LookAlike(
+        "class_label.jsonl",
+        write_jsonl,
+        [
+            {"instruction": i.question, "candidates": [i.first, i.second], "label": n % 2}
+            for n, i in enumerate(TRUTH)
+        ],
+        "refused",
+    ),
+    LookAlike(
+        "places_or_ranks.jsonl",
+        write_jsonl,
+        [
+            {
+                "instruction": i.question,
+                "candidates": [i.first, i.second],
+                "ranking": [0, 1] if i.better == "first" else [1, 0],
+            }
+            for i in DECIDED
+        ],
+        "refused",
+    ),
+    LookAlike(
         "zero_one.csv",
         write_csv(),
         pairs("prompt", "response_a", "response_b", "label", ("1", "0", "")),

@@ -26,7 +26,7 @@ from curate.ingest.recognition.winners import read_winner_values
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import SHAPES, open_shape
 from curate.lake.lake import Lake
-from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, LookAlike, order
+from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, LookAlike, order, say
 from tests.ingest.samples import lines, native
 
 
@@ -366,3 +366,38 @@ def test_a_survey_in_words_comes_in_with_people_strengths_and_ties(tmp_path: Pat
     assert sorted((row[0], row[2]) for row in verdicts if row[1] in ("a", "b")) == sorted(better * 3)
     others = [(row[1], row[3]) for row in verdicts if row[1] not in ("a", "b")]
     assert sorted(others, key=str) == [("abstain", None)] * 3 + [("tie", "both-bad")] * 3
+
+
+def test_a_column_system_with_one_word_a_row_names_models_and_is_no_system_prompt(tmp_path: Path) -> None:
+    rows = [
+        {"question": item.question, "system": system, "output": text, "score": score}
+        for item in TRUTH
+        for system, text, score in (("x-large", item.first, 1), ("y-small", item.second, 2))
+    ]
+    (tmp_path / "long.jsonl").write_bytes(lines(*rows))
+    recognition = recognize(tmp_path, "long.jsonl")
+    assert recognition.source is not None
+    assert recognition.source.fields is not None
+    assert recognition.source.fields.response_model == "system"
+    assert recognition.source.fields.system is None
+    assert recognition.source.fields.response_score == "score"
+
+
+def test_verdicts_on_single_criteria_stand_beside_the_one_on_the_whole(tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": item.question,
+            "response_1": item.first,
+            "response_2": item.second,
+            "helpfulness": "response_1",
+            "overall": say(item, ("response_1", "response_2", "tie")),
+        }
+        for item in TRUTH
+    ]
+    (tmp_path / "criteria.jsonl").write_bytes(lines(*rows))
+    recognition = recognize(tmp_path, "criteria.jsonl")
+    assert recognition.trial is not None
+    verdicts = [verdict for row in recognition.trial.rows for verdict in row.verdicts]
+    whole = {"first": "a", "second": "b", "tie": "tie"}
+    assert [v.winner for v in verdicts if v.aspect is None] == [whole[item.better] for item in TRUTH]
+    assert [v.winner for v in verdicts if v.aspect == "helpfulness"] == ["a"] * len(TRUTH)

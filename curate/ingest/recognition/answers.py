@@ -1,8 +1,7 @@
-"""Columns that hold answers: two sides of a pair, a list, an object by model, a column for each, or one."""
+"""Columns that hold answers: two sides of a pair, a list, or one."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from curate.ingest.recognition.content import Column, profile_columns
 from curate.ingest.recognition.names import NamePair, find_pairs, has_word, join_name, split_name
 from curate.ingest.recognition.proposal import Proposal, list_names
 
-_NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
+NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
 _KEYS = frozenset({"id", "ids", "uid", "hash", "url"})  # last words of names of columns that hold no text
-_MOST_MODELS = 50  # that one row has answers of
+_ONE_WORD = 1.5  # words on average
 _FEW_ROWS = 4  # rows for each different answer, from which a column holds no answers
 _TAKES_SIDES = words.SCORES | words.RANKS | words.VERDICTS
 
@@ -27,7 +26,7 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
         if all(
             columns[name].is_prose or _may_be_short_answers(columns[name], pair) for name in (pair.a, pair.b)
         )
-        and (not set(pair.stem) & _NO_ANSWERS or _hold_conversations(pair, columns))
+        and (not set(pair.stem) & NO_ANSWERS or _hold_conversations(pair, columns))
     ]
     named = [
         pair
@@ -68,7 +67,11 @@ def read_pair(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column])
         if pair.sides != ("chosen", "rejected"):
             proposal.doubts.append(f"`{pair.a}` is better than `{pair.b}` by their names")
     for other in find_pairs(columns):
-        if other.sides == pair.sides and other.a not in proposal.used and set(other.stem) & words.MODELS:
+        if (
+            other.sides == pair.sides
+            and other.a not in proposal.used
+            and set(other.stem) & (words.MODELS | {"system"})
+        ):
             proposal.read("model_a", other.a)
             proposal.read("model_b", other.b)
             break
@@ -100,10 +103,26 @@ def read_list(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
             for other in columns.values()
             if other.content in contents and other.name not in proposal.used and has_word(other.name, stems)
         ]
-        if len(beside) == 1:
+        if len(beside) == 1 and key == "response_score" and _may_be_places(beside[0], rows):
+            name = beside[0]
+            proposal.problems.append(
+                f"`{name}` may hold ranks beside the answers or places of answers, the best first: write "
+                f"`response_score: {name}` with `best: low` for ranks (1 is the best), or `ranking: {name}` with "
+                "`places_from: 0` (or 1) for places"
+            )
+        elif len(beside) == 1:
             proposal.read(key, beside[0])
-    check_score(proposal, proposal.fields.get("response_score"))
+    if "response_score" in proposal.fields:
+        check_score(proposal, proposal.fields["response_score"])
     return True
+
+
+def _may_be_places(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a column called as ranks are holds the numbers from 0 or 1 on in some order, in all rows."""
+    lists = [value for row in rows if isinstance(value := row.get(name), list)]
+    return has_word(name, words.RANKS) and all(
+        sorted(value) in (list(range(len(value))), list(range(1, len(value) + 1))) for value in lists
+    )
 
 
 def _are_turns(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -176,18 +195,16 @@ def _read_objects(proposal: Proposal, name: str, rows: Sequence[Mapping[str, Any
     return True
 
 
-def check_score(proposal: Proposal, score: str | None) -> None:
+def check_score(proposal: Proposal, *scores: str) -> None:
     """Take a higher score for the better one, as a score or rating is by its name; a rank has no direction."""
-    if score is None:
-        return
     proposal.says_verdicts = True
-    if has_word(score, words.RANKS):
+    if any(has_word(score, words.RANKS) for score in scores):
         proposal.problems.append(
-            f"`{score}` is a rank by its name, and numbers do not say which end is the best: write `best: low` where 1 "
-            "is the best, or `best: high`"
+            f"{list_names(scores)} is a rank by its name, and numbers do not say which end is the best: write "
+            "`best: low` where 1 is the best, or `best: high`"
         )
-    elif not ask_direction(proposal, score):
-        proposal.doubts.append(f"the higher `{score}` is the better one")
+    elif not ask_direction(proposal, *scores):
+        proposal.doubts.append(f"the higher {list_names(scores)} is the better one")
 
 
 def ask_direction(proposal: Proposal, *scores: str) -> bool:
@@ -198,47 +215,6 @@ def ask_direction(proposal: Proposal, *scores: str) -> bool:
         f"less of {list_names(scores)} seems to be better, by the name: write `best: low` where that is so, or "
         "`best: high`"
     )
-    return True
-
-
-def read_columns(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
-    """Read answers that have a numbered column each: `answer_1`, `answer_2`, `answer_3`.
-
-    The two that `find_answers` would take for a pair are two of several where a third column is called so.
-    """
-    groups: dict[str, list[str]] = {}
-    for column in columns.values():
-        match = re.fullmatch(r"(.*?)[ _.-]?(\d+|[a-e])", column.name, re.IGNORECASE)
-        if match and column.is_prose:
-            groups.setdefault(match[1], []).append(column.name)
-    pair = find_answers(columns)
-    several = [
-        group
-        for stem, group in groups.items()
-        if len(group) > 2
-        and (has_word(stem, words.ANSWERS) or (pair is not None and {pair.a, pair.b} <= set(group)))
-    ]
-    if len(several) != 1:
-        return False
-    proposal.fields["responses"] = several[0]
-    proposal.used.update(several[0])
-    return True
-
-
-def read_object(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Read answers by model from one object: `{gpt-4: …, claude: …}`."""
-    named = [c.name for c in columns.values() if c.content == "object" and has_word(c.name, words.ANSWERS)]
-    if len(named) != 1:
-        return False
-    objects = [row[named[0]] for row in rows if isinstance(row.get(named[0]), Mapping)]
-    keys = dict.fromkeys(key for answers in objects for key in answers)
-    if not 2 <= len(keys) <= _MOST_MODELS or not all(
-        isinstance(text, str) for o in objects for text in o.values()
-    ):
-        return False
-    proposal.fields["responses"] = {key: f"{named[0]}.{key}" for key in keys}
-    proposal.used.add(named[0])
-    proposal.doubts.append(f"the keys of `{named[0]}` are names of models")
     return True
 
 
@@ -271,14 +247,28 @@ def read_single(proposal: Proposal, columns: Mapping[str, Column], rows: Sequenc
             f"answers (`response: COLUMN`), or write `response: {column.name}` where these are the answers"
         )
     for other in columns.values():
-        if (
-            other.content in ("text", "identifier")
-            and has_word(other.name, words.MODELS)
-            and other.name not in proposal.used
+        if other.name not in proposal.used and (
+            (other.content in ("text", "identifier") and has_word(other.name, words.MODELS))
+            or names_systems(other)
         ):
             proposal.read("response_model", other.name)
             break
+    _read_rating(proposal, columns)
     return True
+
+
+def _read_rating(proposal: Proposal, columns: Mapping[str, Column]) -> None:
+    """Read the one number that rates the one answer of a row."""
+    ratings = [
+        column.name
+        for column in columns.values()
+        if column.content == "number"
+        and column.name not in proposal.used
+        and has_word(column.name, words.SCORES)
+    ]
+    if len(ratings) == 1:
+        proposal.read("response_score", ratings[0])
+        check_score(proposal, ratings[0])
 
 
 def _list_single(
@@ -317,6 +307,13 @@ def doubt_rivals(proposal: Proposal, columns: Mapping[str, Column]) -> None:
     ]
     if "response" in proposal.fields and rivals:
         proposal.doubts.append(f"`{proposal.fields['response']}` is the answer, not {list_names(rivals)}")
+
+
+def names_systems(column: Column) -> bool:
+    """Tell whether a column `system` names the system that answered: one word, which no system prompt is."""
+    return join_name(column.name) == "system" and (
+        column.content == "identifier" or (column.content == "text" and column.words < _ONE_WORD)
+    )
 
 
 def note_json(proposal: Proposal, column: Column) -> None:

@@ -46,9 +46,13 @@ VERDICTS = frozenset({
     "judgment", "judgement", "vote", "decision", "selected", "selection", "chosen", "win", "majority", "pick",
     "result", "outcome", "annotation",
 })
+WORSE = frozenset({"worse", "worst", "loser", "losing", "lost", "rejected", "bad", "dispreferred"})
+"""Words of columns that name the answer that is not the better one."""
 WORKERS = frozenset({"worker", "workerid", "rater", "labeler", "labeller", "assessor", "crowdworker"})
 ANNOTATORS = WORKERS | {"annotator", "judge", "evaluator", "reviewer"}
 SUMS = frozenset({"majority", "gold", "consensus", "final", "aggregate", "aggregated", "overall", "mode"})
+WHOLE = frozenset({"overall", "general"})
+"""Words of the verdict beside which others are about single criteria."""
 REFERENCES = frozenset({
     "reference", "reference answer", "ground truth", "gold answer", "correct answer", "target",
 })

@@ -10,15 +10,15 @@ from typing import Any
 
 from curate.ingest.context import is_context
 from curate.ingest.recognition import names as words
+from curate.ingest.recognition.answer_columns import read_columns, read_models, read_object
 from curate.ingest.recognition.answers import (
     doubt_rivals,
     find_answers,
-    read_columns,
     read_list,
-    read_object,
     read_pair,
     read_single,
 )
+from curate.ingest.recognition.best import read_best
 from curate.ingest.recognition.content import Column, list_keys
 from curate.ingest.recognition.names import has_word, join_name
 from curate.ingest.recognition.proposal import Proposal
@@ -44,6 +44,7 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
         read_pair(proposal, pair, columns)
     elif not (
         proposal.used
+        or read_models(proposal, columns)
         or read_object(proposal, columns, rows)
         or read_list(proposal, columns, rows)
         or read_single(proposal, columns, rows)
@@ -53,6 +54,7 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
     read_context(proposal, columns, rows)
     if pair is not None:
         read_verdict(proposal, pair, columns)
+    read_best(proposal, columns, rows)
     _read_annotator(proposal, columns)
     _read_beside(proposal, columns)
     doubt_rivals(proposal, columns)

@@ -7,7 +7,7 @@ from typing import Any
 
 from curate.ingest.context import HISTORY, IMAGES, INPUT, SYSTEM, TOOLS
 from curate.ingest.recognition import names as words
-from curate.ingest.recognition.answers import note_json
+from curate.ingest.recognition.answers import names_systems, note_json
 from curate.ingest.recognition.content import Column
 from curate.ingest.recognition.names import has_word, join_name
 from curate.ingest.recognition.proposal import Proposal, list_names
@@ -140,6 +140,12 @@ def read_context(proposal: Proposal, columns: Mapping[str, Column], rows: Rows) 
         ("images", IMAGES),
     ):
         free = [name for name in columns if name not in proposal.used and _lower(name) in known]
+        if key == "system" and len(free) == 1 and names_systems(columns[free[0]]):
+            proposal.problems.append(
+                f"`{free[0]}` holds single words, as names of models are and system prompts are not: write "
+                f"`response_model: {free[0]}`, `system: {free[0]}` or `ignore: [{free[0]}]`"
+            )
+            continue
         if len(free) == 1 and key == "input" and _is_in_prompt(free[0], proposal, rows):
             continue
         if len(free) == 1 and (key != "input" or columns[free[0]].content == "text"):

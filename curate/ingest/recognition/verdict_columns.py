@@ -15,7 +15,6 @@ from curate.ingest.recognition.winners import WinnerValues, read_winner_values
 _ORDERS = frozenset(
     {"order", "shown", "presented", "position", "swap", "swapped", "flipped", "first", "left"}
 )
-_WORSE = frozenset({"worse", "worst", "loser", "losing", "lost", "rejected", "bad", "dispreferred"})
 
 
 def read_verdict(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]) -> None:
@@ -32,7 +31,9 @@ def read_verdict(proposal: Proposal, pair: NamePair, columns: Mapping[str, Colum
     candidates = _find_candidates(proposal, pair, columns)
     named = [name for name in candidates if has_word(name, words.VERDICTS)]
     chosen = named if len(named) == 1 else list(candidates)
-    if len(candidates) > 1 and _read_judges(proposal, candidates, columns):
+    if len(candidates) > 1 and (
+        _read_judges(proposal, candidates, columns) or _read_criteria(proposal, candidates, columns)
+    ):
         return
     if len(chosen) == 1:
         _read_winner(proposal, chosen[0], candidates[chosen[0]], is_named=bool(named))
@@ -62,7 +63,7 @@ def _find_candidates(
         values = read_winner_values(column.values, pair, column.name)
         if not values.sides & {"a", "b"} or values.unknown:
             continue
-        if has_word(column.name, _WORSE):
+        if has_word(column.name, words.WORSE):
             proposal.problems.append(
                 f"`{column.name}` names the worse answer by its name: write `winner: {column.name}`, and `winners` "
                 "with the other side for each of its values"
@@ -126,6 +127,26 @@ def _read_judges(
     return True
 
 
+def _read_criteria(
+    proposal: Proposal, candidates: Mapping[str, WinnerValues], columns: Mapping[str, Column]
+) -> bool:
+    """Read a verdict on the whole, and beside it one for each criterion: `overall`, `helpfulness`, `safety`."""
+    whole = [name for name in candidates if has_word(name, words.WHOLE)]
+    others = [name for name in candidates if name not in whole]
+    if len(whole) != 1 or any(
+        words.MODEL_NAMES.search(name) or has_word(name, words.ANNOTATORS | words.SUMS | words.VERDICTS)
+        for name in others
+    ):
+        return False
+    _read_winner(proposal, whole[0], candidates[whole[0]], is_named=True)
+    proposal.fields["verdicts"] = [
+        {"winner": name, "aspect": name, **_map_values(candidates[name])} for name in others
+    ]
+    proposal.used.update(others)
+    proposal.doubts.append(f"`{whole[0]}` is the verdict, and {list_names(others)} are about single criteria")
+    return True
+
+
 def _explain_unknown_winner(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]) -> None:
     """Name the column that is called as verdicts are, with the values whose meaning has to be written."""
     for column in columns.values():
@@ -142,12 +163,20 @@ def _explain_unknown_winner(proposal: Proposal, pair: NamePair, columns: Mapping
             )
             return
         if column.content == "number":
+            ends = _show_ends(column)
             proposal.problems.append(
                 f"`{column.name}` holds numbers, and nothing says whether they are ranks, scores or a scale from "
-                f"`{pair.a}` to `{pair.b}`: write `winner: {column.name}` with `winners` or `scale`, or "
+                f"`{pair.a}` to `{pair.b}`: write `winner: {column.name}` with `winners`, or with "
+                f"`scale: {{a: {ends[0]}, b: {ends[1]}}}` where {ends[0]} means that `{pair.a}` is better by far, or "
                 f"`ignore: [{column.name}]`"
             )
             return
+
+
+def _show_ends(column: Column) -> tuple[str, str]:
+    """Return the least and the greatest number of a column, or letters for them where there are many numbers."""
+    numbers = sorted({float(str(value)) for value in column.values or ()})
+    return (f"{numbers[0]:g}", f"{numbers[-1]:g}") if numbers else ("LOW", "HIGH")
 
 
 def _read_score_columns(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]) -> None:

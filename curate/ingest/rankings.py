@@ -16,7 +16,7 @@ from curate.ingest.verdicts import Scope, compare_scores
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a row's responses are called.
+    """Names, texts and places of a row's responses.
 
     Attributes:
         names: The names under which each is known: key, model, column.

@@ -292,8 +292,11 @@ def test_thumbs_are_not_lost(tmp_path: Path) -> None:
         for number, (q, a, _) in enumerate(TRIPLES)
     ]
     recognition = recognize(tmp_path, rows)
-    assert recognition.certainty == "refused"
-    assert "`feedback` may say which answer is better" in recognition.problems[0]
+    assert recognition.trial is not None
+    ratings = [rating.score for row in recognition.trial.rows for rating in row.ratings]
+    assert ratings == [1.0 if row["feedback"] == "thumbs_up" else 0.0 for row in rows if row["feedback"]]
+    refused = recognize(tmp_path, [row | {"feedback": number % 2} for number, row in enumerate(rows)])
+    assert "`feedback` may say which answer is better" in refused.problems[0]
 
 
 def test_a_criterion_that_names_none_is_beside_the_verdict(tmp_path: Path) -> None:

@@ -401,3 +401,31 @@ def test_verdicts_on_single_criteria_stand_beside_the_one_on_the_whole(tmp_path:
     whole = {"first": "a", "second": "b", "tie": "tie"}
     assert [v.winner for v in verdicts if v.aspect is None] == [whole[item.better] for item in TRUTH]
     assert [v.winner for v in verdicts if v.aspect == "helpfulness"] == ["a"] * len(TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("values", "scores"),
+    [
+        (("up", "down", None), {"up": 1.0, "down": 0.0}),
+        (("thumbs_up", "thumbs_down"), {"thumbs_up": 1.0, "thumbs_down": 0.0}),
+        ((1, 0), None),
+        ((True, False), None),
+        (("up", "sideways"), None),
+    ],
+)
+def test_thumbs_of_single_answers_are_ratings_of_users_where_their_words_say_so(
+    values: tuple[object, ...], scores: dict[str, float] | None, tmp_path: Path
+) -> None:
+    rows = [
+        {"user_message": item.question, "bot_reply": item.first, "thumbs": values[place % len(values)]}
+        for place, item in enumerate(TRUTH)
+    ]
+    (tmp_path / "log.jsonl").write_bytes(lines(*rows))
+    recognition = recognize(tmp_path, "log.jsonl")
+    if scores is None:
+        assert recognition.certainty == "refused"
+        return
+    assert recognition.source is not None
+    assert recognition.source.fields is not None
+    assert recognition.source.fields.scores == scores
+    assert recognition.source.annotator_kind == "implicit"

@@ -13,6 +13,10 @@ from curate.ingest.recognition.proposal import Proposal, list_names
 
 NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
 _KEYS = frozenset({"id", "ids", "uid", "hash", "url"})  # last words of names of columns that hold no text
+_UP = frozenset({"up", "upvote", "upvoted", "like", "liked", "positive", "good", "helpful", "thumbsup"})
+_DOWN = frozenset(
+    {"down", "downvote", "downvoted", "dislike", "disliked", "negative", "bad", "unhelpful", "thumbsdown"}
+)
 _ONE_WORD = 1.5  # words on average
 _FEW_ROWS = 4  # rows for each different answer, from which a column holds no answers
 _TAKES_SIDES = words.SCORES | words.RANKS | words.VERDICTS
@@ -269,6 +273,28 @@ def _read_rating(proposal: Proposal, columns: Mapping[str, Column]) -> None:
     if len(ratings) == 1:
         proposal.read("response_score", ratings[0])
         check_score(proposal, ratings[0])
+        return
+    for column in columns.values():
+        if (
+            column.name in proposal.used
+            or column.values is None
+            or not has_word(column.name, words.REACTIONS)
+        ):
+            continue
+        scores = {str(value): _score_reaction(value) for value in column.values}
+        if None not in scores.values():
+            proposal.read("response_score", column.name)
+            proposal.fields["scores"] = scores
+            proposal.kind = "implicit"
+            proposal.says_verdicts = True
+            proposal.doubts.append(f"`{column.name}` is how users of an application rated the answer")
+            return
+
+
+def _score_reaction(value: object) -> int | None:
+    """Return 1 for a thumb up and 0 for one down, by the word; a flag or number may stand for no reaction at all."""
+    stated = set(split_name(str(value))) - {"thumb", "thumbs", "vote", "voted"}
+    return next((score for names, score in ((_UP, 1), (_DOWN, 0)) if stated and stated <= names), None)
 
 
 def _list_single(

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
-from curate.config.mapping import Fields, MoreVerdicts, Verdicts, list_columns
+from curate.config.mapping import (
+    Fields,
+    MoreVerdicts,
+    StatedOutcome,
+    Verdicts,
+    list_columns,
+    write_value,
+)
 from curate.data.conversation import Conversation, read_messages
 from curate.data.preference_rows import PairColumns, PreferencePair, read_response, split_pair
 from curate.ingest import foreign, verdicts
@@ -155,7 +162,8 @@ def read_judgment(row: ForeignRow, reading: SourceSettings) -> list[dict[str, An
         if not verdicts.states_pair(scope.keys) and (isinstance(scope.keys, MoreVerdicts) or fields.verdicts):
             continue
         defaults = {} if isinstance(scope.keys, MoreVerdicts) else _name_native_keys(scope.keys)
-        inner = replace(scope, keys=scope.keys.model_copy(update=defaults))
+        keys = scope.keys.model_copy(update=defaults)
+        inner = replace(scope, keys=_let_ids_win(keys, scope, about))
         statement = verdicts.read_statement(inner)
         if statement is None:
             continue
@@ -170,6 +178,16 @@ def read_judgment(row: ForeignRow, reading: SourceSettings) -> list[dict[str, An
         }
         statements.append({name: value for name, value in native.items() if value is not None})
     return statements
+
+
+def _let_ids_win(keys: Verdicts, scope: Scope, about: Mapping[str, str | None]) -> Verdicts:
+    """Return the keys for a row whose `winner` is the id of the better response: that means its side."""
+    value = scope.find(keys.winner) if isinstance(keys.winner, str) else None
+    name = write_value(value) if isinstance(value, str | int | float) else None
+    if name is None or name not in (about["a"], about["b"]) or name in get_args(StatedOutcome):
+        return keys
+    side: StatedOutcome = "a" if name == about["a"] else "b"
+    return keys.model_copy(update={"winners": {name: side, **keys.winners}})
 
 
 def _name_native_keys(keys: Verdicts) -> dict[str, str]:

@@ -426,15 +426,6 @@ LOOK_ALIKES = (
         "refused",
     ),
     LookAlike(
-        "keys.csv",
-        write_csv(),
-        [
-            {"question_id": f"q{n}", "answer_a": f"ans_{n}_1", "answer_b": f"ans_{n}_2", "winner": "a"}
-            for n in range(9)
-        ],
-        "refused",
-    ),
-    LookAlike(
         "two_verdicts.jsonl",
         write_jsonl,
         [

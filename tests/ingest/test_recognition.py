@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from curate.ingest.recognition.winners import read_winner_values
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import SHAPES, open_shape
 from curate.lake.lake import Lake
-from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, LookAlike, order, say
+from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, Item, LookAlike, order, say
 from tests.ingest.samples import lines, native
 
 
@@ -401,6 +402,47 @@ def test_verdicts_on_single_criteria_stand_beside_the_one_on_the_whole(tmp_path:
     whole = {"first": "a", "second": "b", "tie": "tie"}
     assert [v.winner for v in verdicts if v.aspect is None] == [whole[item.better] for item in TRUTH]
     assert [v.winner for v in verdicts if v.aspect == "helpfulness"] == ["a"] * len(TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("columns", "winner"),
+    [
+        (("response_a", "response_b"), lambda item, a, b: say(item, ("a", "b", "tie"))),
+        (("answer_1", "answer_2"), lambda item, a, b: say(item, (a, b, "tie"))),
+        (("chosen_id", "rejected_id"), None),
+    ],
+)
+def test_a_file_of_votes_names_responses_of_another_file(
+    columns: tuple[str, str], winner: Callable[[Item, str, str], str] | None, tmp_path: Path
+) -> None:
+    responses = [
+        {"prompt_id": f"q{n}", "prompt": item.question, "response_id": f"q{n}-{k}", "response": text}
+        for n, item in enumerate(TRUTH)
+        for k, text in enumerate((item.first, item.second))
+    ]
+    votes = []
+    for n, item in enumerate(TRUTH):
+        a, b = f"q{n}-0", f"q{n}-1"
+        if winner is not None:
+            names = dict(zip(columns, (a, b), strict=True))
+            votes.append({"prompt_id": f"q{n}", **names, "winner": winner(item, a, b), "rater": "w1"})
+        elif item.better != "tie":
+            better = (a, b) if item.better == "first" else (b, a)
+            votes.append({"prompt_id": f"q{n}", **dict(zip(columns, better, strict=True)), "rater": "w1"})
+    (tmp_path / "responses.jsonl").write_bytes(lines(*responses))
+    (tmp_path / "votes.jsonl").write_bytes(lines(*votes))
+    config = tmp_path / "curate.yaml"
+    config.write_text("judge: {judges: [{name: length, kind: rule, rule: length}]}\n")
+    files = [str(tmp_path / name) for name in ("responses.jsonl", "votes.jsonl")]
+    result = CliRunner().invoke(app, ["ingest", *files, "--yes", "-c", str(config)])
+    assert result.exit_code == 0, result.output
+    with Lake.open(load_config(config).location) as lake:
+        better = lake.rows(
+            "SELECT r.messages[1].content[1].text FROM judgments j "
+            "JOIN responses r ON r.response_id = if(outcome = 'b', response_b, response_a) WHERE outcome <> 'tie'"
+        )
+        assert lake.value("SELECT count(*) FROM judgments WHERE kind = 'human'") == len(votes)
+    assert sorted(text for (text,) in better) == sorted(order(item)[0] for item in DECIDED)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from curate.ingest.recognition.names import has_word, join_name
 from curate.ingest.recognition.proposal import Proposal
 from curate.ingest.recognition.question import read_context, read_prompt
 from curate.ingest.recognition.verdict_columns import read_verdict
+from curate.ingest.recognition.votes import read_ids, read_votes
 
 _TAKES_SIDES = words.VERDICTS | words.SCORES | words.RANKS
 _OVERALL = frozenset(
@@ -55,11 +56,29 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
     if pair is not None:
         read_verdict(proposal, pair, columns)
     read_best(proposal, columns, rows)
+    read_ids(proposal, columns, rows)
     _read_annotator(proposal, columns)
     _read_beside(proposal, columns)
     doubt_rivals(proposal, columns)
     _check_leftovers(proposal, columns, rows)
     if rest := [name for name in columns if name not in proposal.used and not is_context(name)]:
+        proposal.fields["meta"] = rest
+    return proposal
+
+
+def propose_votes(columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> Proposal | None:
+    """Propose a mapping of judgments about responses of another file, or return None where rows are none.
+
+    Args:
+        columns: Profiles of the columns by name.
+        rows: Sampled rows.
+    """
+    proposal = Proposal()
+    if not read_votes(proposal, columns, rows):
+        return None
+    _read_annotator(proposal, columns)
+    _read_beside(proposal, columns)
+    if rest := [name for name in columns if name not in proposal.used]:
         proposal.fields["meta"] = rest
     return proposal
 

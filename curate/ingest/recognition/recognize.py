@@ -27,7 +27,7 @@ from curate.ingest.lines import holds_rows
 from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.recognition.content import profile_columns
 from curate.ingest.recognition.proposal import Proposal, list_names
-from curate.ingest.recognition.propose import propose_mapping
+from curate.ingest.recognition.propose import propose_mapping, propose_votes
 from curate.ingest.recognition.sample import Sample, read_sample
 from curate.ingest.recognition.trial import Trial, list_doubts, try_source
 from curate.ingest.rejection import Rejection, RowError
@@ -108,6 +108,8 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
     named = _recognize_shape(source, sample, config)
     if named is not None and named.certainty == "certain":
         return named
+    if named is None and (votes := _recognize_votes(source, sample)) is not None:
+        return votes
     proposed = _recognize_columns(_start_with_shape(source, named), sample, config)
     return _choose_reading(named, proposed, sample)
 
@@ -192,15 +194,7 @@ def _recognize_native(source: Source, sample: Sample, config: Config) -> Recogni
 
 def _recognize_statements(source: Source, sample: Sample, kind: Statement) -> Recognition:
     stated = source.model_copy(update={"format": "native", "kind": kind})
-    read = make_judgments_decoder(stated, name=sample.item.name)
-    reason, sound = "", 0
-    for _, raw in sample.read:
-        if not isinstance(raw, Rejection):
-            try:
-                read(raw)
-                sound += 1
-            except RowError as error:
-                reason = error.reason
+    sound, reason = _count_sound(stated, sample)
     if sound:
         return Recognition(sample.item, stated, "certain", sample)
     if "kind" not in sample.columns and source.annotator_kind is None:
@@ -213,6 +207,20 @@ def _recognize_statements(source: Source, sample: Sample, kind: Statement) -> Re
         sample,
         problems=(f"none of the {kind} can be read: {reason.rstrip('.')}",),
     )
+
+
+def _count_sound(source: Source, sample: Sample) -> tuple[int, str]:
+    """Return how many sampled rows can be read as statements, and why the last of the others cannot."""
+    read = make_judgments_decoder(source, name=sample.item.name)
+    reason, sound = "", 0
+    for _, raw in sample.read:
+        if not isinstance(raw, Rejection):
+            try:
+                read(raw)
+                sound += 1
+            except RowError as error:
+                reason = error.reason
+    return sound, reason
 
 
 # Named shapes -----------------------------------------------------------------------------------------------------
@@ -294,6 +302,30 @@ def _start_with_shape(source: Source, named: Recognition | None) -> Source:
     fields = open_shape(named.source.format).fields
     says_answers = {"prompt", "chosen", "a", "response", "responses"} & fields.model_fields_set
     return named.source if fields.annotator is not None and not says_answers else source
+
+
+def _recognize_votes(source: Source, sample: Sample) -> Recognition | None:
+    """Recognise judgments about responses that another file holds."""
+    proposal = propose_votes(profile_columns(sample.rows), sample.rows)
+    if proposal is None:
+        return None
+    stated: dict[str, Any] = {"kind": "judgments", "format": "native", "fields": proposal.fields}
+    if proposal.kind is not None and source.annotator_kind is None:
+        stated["annotator_kind"] = proposal.kind
+    mapped = Source.model_validate({**source.model_dump(exclude_unset=True), **stated})
+    problems = tuple(proposal.problems)
+    if not problems:
+        sound, reason = _count_sound(mapped, sample)
+        if sound < _FEWEST * len(sample.read):
+            problems = (
+                f"most rows cannot be read as votes about responses of another file: {reason.rstrip('.')}",
+            )
+    if not problems and not proposal.says_verdicts:
+        problems = ("no column says which response is better: write `winner: COLUMN`",)
+    certainty: Literal["likely", "refused"] = "refused" if problems else "likely"
+    return Recognition(
+        sample.item, mapped, certainty, sample, doubts=tuple(proposal.doubts), problems=problems
+    )
 
 
 def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recognition | None:

@@ -21,9 +21,9 @@ from curate.core.kernels import compile_kernel, over_slices
 MAX_RESPONSES = 16
 PANEL_ERROR = 0.05
 SPREADS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
-_NODES, _WEIGHTS = _NODES[7:].copy(), _WEIGHTS[7:].copy()  # the others mirror them
+_HERMITE = np.polynomial.hermite_e.hermegauss(15)
+_NODES: Float64 = _HERMITE[0][7:].copy()  # from the middle on: the others mirror them
+_WEIGHTS: Float64 = _HERMITE[1][7:] / _HERMITE[1].sum()
 _TOLERANCE = 1e-3
 _FAR = 300.0  # from there on, a logistic is 0 or 1, and its exponential still a number
 

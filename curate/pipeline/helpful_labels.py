@@ -45,8 +45,9 @@ def aggregate_and_advise(lake: Lake, config: Config, *, track: Track = no_progre
     pairs = find_helpful_pairs(lake, config)
     if not pairs:
         return summary
-    command = f"curate verify plan --budget {len(pairs)}"
-    lines = [f"The {len(pairs)} pairs whose labels would help most (`{command}` plans questions like these):"]
+    lines = [
+        f"The {len(pairs)} pairs whose labels would help most (`curate verify plan` plans questions like these):"
+    ]
     lines += [
         f"  {pair.prompt_id}  {pair.response_a}  {pair.response_b}  ({pair.strategy})" for pair in pairs
     ]

@@ -12,10 +12,14 @@ CREATE OR REPLACE MACRO memory.shows_media(messages) AS
         flatten(list_transform(messages, lambda message: message.content)),
         lambda piece: piece."type" IN ('image', 'video'))) > 0;
 
+-- A message of an assistant that is text and nothing else.
+CREATE OR REPLACE MACRO memory.is_plain_message(message) AS
+    message."role" = 'assistant' AND message.reasoning IS NULL AND coalesce(len(message.tool_calls), 0) = 0
+    AND CASE WHEN len(message.content) = 1 THEN coalesce(message.content[1]."type" = 'text', true)
+        ELSE len(list_filter(message.content, lambda piece: piece."type" <> 'text')) = 0 END;
+
 CREATE OR REPLACE MACRO memory.is_plain(messages) AS
-    len(messages) = 1 AND messages[1]."role" = 'assistant' AND messages[1].reasoning IS NULL
-    AND coalesce(len(messages[1].tool_calls), 0) = 0
-    AND len(list_filter(messages[1].content, lambda piece: piece."type" <> 'text')) = 0;
+    len(messages) = 1 AND memory.is_plain_message(messages[1]);
 
 CREATE OR REPLACE MACRO memory.escape_tags(txt) AS
     regexp_replace(

@@ -175,6 +175,9 @@ def test_the_model_and_its_doubts_are_printed_and_shown(
     assert call(monkeypatch, "aggregate") == 0
     assert "Annotator model: majority (auto" in (said := capsys.readouterr().out)
     assert "holds two opinions" in said
+    assert "`curate verify annotate --annotator NAME`), and run `curate aggregate` again." in " ".join(
+        said.split()
+    )
     assert call(monkeypatch, "status") == 0
     assert "warning: The panel holds two opinions" in capsys.readouterr().out
     assert call(monkeypatch, "report") == 0

@@ -273,9 +273,10 @@ def _write_warnings(
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
     if fusion is None and (shape.divided or shape.dissent > _DISSENT):
         warnings.append(
-            f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus "
-            "does) and labels do not say which is right, so the result may be worse than chance: have people "
-            "label at least 20 pairs."
+            f"The panel holds two opinions (the second explains {shape.dissent:.0%} as much of the votes as the "
+            "first) and labels of people do not say which is right, so the result may be worse than chance: have "
+            "people label at least 20 pairs (`curate verify plan --budget 20`, then `curate verify annotate "
+            "--annotator NAME`), and run `curate aggregate` again."
         )
     if n >= MIN_LABELS and is_worse_than_chance(agree, n):
         warnings.append(

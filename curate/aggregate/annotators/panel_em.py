@@ -13,6 +13,7 @@ from curate.aggregate.annotators.pairs import PairTable, count_annotator_pairs, 
 from curate.aggregate.annotators.panel_kernels import (
     NU,
     add_labels,
+    code_statements,
     length_slope_sums,
     log_prior_of_length,
     maximise_parameters,
@@ -81,6 +82,7 @@ class PanelData:
         self.size = len(table.annotators)
         self.ties = int(bool(np.any(table.outcome == 0) or np.any(table.gold == 0)))
         self.centre, self.length_bin = _length_bins(table)
+        self.statement = code_statements(table.annotator, table.shown, table.outcome)
         self.has_length = len(self.centre) > 1
         has_order = bool(np.any(table.shown != 0))
         self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
@@ -95,7 +97,7 @@ class PanelData:
         """Do the E-step in place; return counts, log-likelihood, and the largest change of a posterior."""
         t = self.table
         return update_posterior(
-            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
+            posterior, t.offsets, self.statement, t.weight, self.length_bin,
             log_prior or (lambda part: self.log_prior(parameters, part)),
             vote_log_probability(parameters.value, self.centre),
             self.discount if discount is None else discount, self.ties, self.shards,
@@ -138,7 +140,7 @@ class PanelData:
         t = self.table
         silent = np.zeros((self.size, 3, len(self.centre), 3, 3))
         counts = update_posterior(
-            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
+            posterior, t.offsets, self.statement, t.weight, self.length_bin,
             lambda part: _safe_log(posterior[part]), silent, self.discount, int(bool(np.any(posterior[:, 1] > 0))),
             self.shards,
         )[0]  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 from curate.core.kernels import compile_kernel, over_slices
@@ -42,12 +43,17 @@ def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
     return table
 
 
+def code_statements(annotator: Int32, shown: Int8, outcome: Int8) -> NDArray[np.uint32]:
+    """Number who says what in which order, uint32[V]: the first of three neighbours in the tables of the E-step."""
+    code = 27 * annotator.astype(np.uint32)
+    code += (9 * shown + 3 * outcome + 12).astype(np.uint32)
+    return code
+
+
 def update_posterior(
     posterior: Float64,
     offsets: Int64,
-    annotator: Int32,
-    shown: Int8,
-    outcome: Int8,
+    statement: NDArray[np.uint32],
     weight: Float32,
     length_bin: Int8,
     log_prior: Callable[[slice], Float64],
@@ -58,9 +64,10 @@ def update_posterior(
 ) -> tuple[Float64, float, float]:
     """Update the posterior of every pair, float64[Q, 3], in place, and sum what the M-step needs; shards add up.
 
-    `log_prior` gives that of a slice of pairs, so that it is never there for all pairs at once; `log_vote` is from
-    `vote_log_probability`; `discount` float64[A] multiplies the evidence of the annotator's votes on t. Returns
-    counts[A, 3, D, 3, 3] = E[#(s, d, t, x)], the log-likelihood, and the largest change of a posterior.
+    `statement` uint32[V] is from `code_statements`. `log_prior` gives that of a slice of pairs, so that it is never
+    there for all pairs at once; `log_vote` is from `vote_log_probability`; `discount` float64[A] multiplies the
+    evidence of the annotator's votes on t. Returns counts[A, 3, D, 3, 3] = E[#(s, d, t, x)], the log-likelihood, and
+    the largest change of a posterior.
     """
     tables = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
     cells, n_pairs = tables.shape, len(offsets) - 1
@@ -73,8 +80,8 @@ def update_posterior(
         for shard in range(first, last):
             part = slice(shard * n_pairs // shards, (shard + 1) * n_pairs // shards)
             evidence[shard], change[shard] = _update_slice(
-                posterior[part], offsets[part.start : part.stop + 1], annotator, shown, outcome, weight,
-                length_bin[part], log_prior(part), flat, ties, tallies[shard],
+                posterior[part], offsets[part.start : part.stop + 1], statement, weight, length_bin[part],
+                log_prior(part), flat, ties, tallies[shard],
             )  # fmt: skip
 
     over_slices(work, np.ones(shards))
@@ -84,8 +91,8 @@ def update_posterior(
 
 @compile_kernel
 def _update_slice(
-    posterior: Float64, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
-    length_bin: Int8, log_prior: Float64, tables: Float64, ties: int, counts: Float64,
+    posterior: Float64, offsets: Int64, statement: NDArray[np.uint32], weight: Float32, length_bin: Int8,
+    log_prior: Float64, tables: Float64, ties: int, counts: Float64,
 ) -> tuple[float, float]:  # fmt: skip
     """`tables` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
     total, most = 0.0, 0.0
@@ -94,14 +101,15 @@ def _update_slice(
         low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
         for v in range(offsets[q], offsets[q + 1]):
             # Unsigned, or every access would first ask whether the index counts from the end.
-            k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+            k, w = np.uint64(statement[v]), weight[v]
             low += w * cell[k]
             tie += w * cell[k + np.uint64(1)]
             high += w * cell[k + np.uint64(2)]
         top = max(low, high)
         if ties == 1:
             top = max(top, tie)
-        p, r = np.exp(low - top), np.exp(high - top)
+        p = 1.0 if low == top else np.exp(low - top)  # the likeliest needs no exponential
+        r = 1.0 if high == top else np.exp(high - top)
         m = np.exp(tie - top) if ties == 1 else 0.0
         norm = p + m + r
         p, m, r = p / norm, m / norm, r / norm
@@ -109,7 +117,7 @@ def _update_slice(
         most = max(most, abs(p - posterior[q, 0]), abs(m - posterior[q, 1]), abs(r - posterior[q, 2]))
         posterior[q, 0], posterior[q, 1], posterior[q, 2] = p, m, r
         for v in range(offsets[q], offsets[q + 1]):
-            k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+            k, w = np.uint64(statement[v]), weight[v]
             tally[k] += w * p
             tally[k + np.uint64(1)] += w * m
             tally[k + np.uint64(2)] += w * r

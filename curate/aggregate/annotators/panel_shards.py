@@ -74,6 +74,8 @@ class ShardedPanelData(PanelData):
         data.__dict__ |= {name: value for name, value in vars(self).items() if not name.startswith("_")}
         data.table = take_pairs(self.table, np.arange(part.start, part.stop))
         data.length_bin, data.shards = self.length_bin[part], 1
+        votes = slice(int(self.table.offsets[part.start]), int(self.table.offsets[part.stop]))
+        data.statement = self.statement[votes]
         return data
 
 

@@ -21,9 +21,11 @@ from curate.core.kernels import compile_kernel, over_slices
 MAX_RESPONSES = 16
 PANEL_ERROR = 0.05
 SPREADS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_HERMITE = np.polynomial.hermite_e.hermegauss(15)
+_NODES: Float64 = _HERMITE[0][7:].copy()  # from the middle on: the others mirror them
+_WEIGHTS: Float64 = _HERMITE[1][7:] / _HERMITE[1].sum()
 _TOLERANCE = 1e-3
+_FAR = 300.0  # from there on, a logistic is 0 or 1, and its exponential still a number
 
 
 class TransitivityModel:
@@ -244,14 +246,20 @@ def _refine_site(
     ratio_a = (1 - error) * seen_a + error * seen_b
     ratio_b = (1 - error) * seen_b + error * seen_a
     z0, z1, z2, side = 0.0, 0.0, 0.0, 0.0
+    # Nodes lie in mirrored pairs, whose likelihoods need one exponential: σ(m ± x) from exp(-m) and exp(-x).
+    spread, tilt, slope = np.sqrt(v), np.exp(-min(max(m, -_FAR), _FAR)), ratio_a - ratio_b
     for k in range(len(nodes)):
-        f = m + np.sqrt(v) * nodes[k]
-        p = 1 / (1 + np.exp(-f))
-        side += weights[k] * p
-        like = weights[k] * (p * ratio_a + (1 - p) * ratio_b)
-        z0 += like
-        z1 += like * f
-        z2 += like * f * f
+        x = spread * nodes[k]
+        turn = np.exp(-min(x, _FAR))
+        above, below = weights[k] / (1 + tilt * turn), weights[k] * turn / (turn + tilt)
+        if k == 0:
+            below = 0.0  # the node in the middle is its own mirror
+        like_above = above * slope + weights[k] * ratio_b
+        like_below = below * slope + weights[k] * ratio_b if k > 0 else 0.0
+        side += above + below
+        z0 += like_above + like_below
+        z1 += like_above * (m + x) + like_below * (m - x)
+        z2 += like_above * (m + x) ** 2 + like_below * (m - x) ** 2
     side = min(max(side, 1e-6), 1 - 1e-6)
     cavity[q] = np.log(side / (1 - side))
     new_mean = z1 / z0

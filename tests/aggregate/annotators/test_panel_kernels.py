@@ -16,8 +16,9 @@ CENTRE = np.array([-1.0, 0.0, 1.0])
 def expectation(table, length_bin, log_prior, log_vote, discount, *, ties, shards):
     """Posterior, counts and log-likelihood of a table of pairs, from nothing."""
     posterior = np.zeros((table.n_pairs, 3))
+    statement = kernels.code_statements(table.annotator, table.shown, table.outcome)
     counts, evidence, _ = kernels.update_posterior(
-        posterior, table.offsets, table.annotator, table.shown, table.outcome, table.weight, length_bin,
+        posterior, table.offsets, statement, table.weight, length_bin,
         lambda part: log_prior[part], log_vote, discount, ties, shards,
     )  # fmt: skip
     return posterior, counts, evidence

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -123,7 +124,16 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         problem = (
             f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )
-        if keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
+        if (inside := _find_list_of_rows(sample)) is not None:
+            problem = (
+                f"it is one object, with rows in its `{inside}`: write them anew, with `jq '.[\"{inside}\"]'`"
+            )
+        elif {"question_id", "model_id"} <= set(sample.columns) and {"choices", "text"} & set(sample.columns):
+            problem = (
+                "these are answers by FastChat's columns, whose questions are in another file: `join` brings "
+                "`question.jsonl` by `question_id` (docs/formats.md, \"Two files\", has the entry)"
+            )
+        elif keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
             problem += f"; `{keys[0]}` may name answers of another file, which `join` brings"
         return Recognition(sample.item, None, "refused", sample, problems=(problem,))
     if named.certainty == "refused" and named.trial is not None and not named.trial.rows:
@@ -158,6 +168,18 @@ def _find_rows_inside(sample: Sample) -> str | None:
             "the file is one object whose values are the rows: write it anew as an array, with `jq '[.[]]'`"
         )
     return None
+
+
+def _find_list_of_rows(sample: Sample) -> str | None:
+    """Find the one list of objects in a file that is one object."""
+    if len(sample.rows) != 1 or not sample.complete:
+        return None
+    lists = [
+        name
+        for name, value in sample.rows[0].items()
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+    ]
+    return lists[0] if len(lists) == 1 else None
 
 
 # Native rows ------------------------------------------------------------------------------------------------------

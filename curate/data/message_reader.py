@@ -34,7 +34,13 @@ _CALLERS = ("function_call", "tool_call")  # "roles" of messages that are a call
 _REASONING = ("reasoning", "reasoning_content", "thinking")
 _TARGETS = ("is_target", "train", "weight", "loss", "loss_weight")
 _ADDRESSES = ("uri", "url", "path")
-_TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal", "answer": "answer"}
+_TEXTS = {
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "refusal": "refusal",
+    "answer": "answer",
+}
 _UNTYPED = ("text", "answer")  # keys of a part of no type; Arena-Hard's answers are {answer}
 _MEDIA = {
     "image": "image",

@@ -30,7 +30,7 @@ from curate.ingest.recognition.content import profile_columns
 from curate.ingest.recognition.proposal import Proposal, list_names
 from curate.ingest.recognition.propose import propose_mapping
 from curate.ingest.recognition.sample import Sample, read_sample
-from curate.ingest.recognition.trial import Trial, list_doubts, try_source
+from curate.ingest.recognition.trial import Trial, doubt_marks, list_doubts, try_source
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.shapes import SHAPES, open_shape
 
@@ -124,14 +124,14 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         problem = (
             f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )
-        if (inside := _find_list_of_rows(sample)) is not None:
-            problem = (
-                f"it is one object, with rows in its `{inside}`: write them anew, with `jq '.[\"{inside}\"]'`"
-            )
-        elif {"question_id", "model_id"} <= set(sample.columns) and {"choices", "text"} & set(sample.columns):
+        if {"question_id", "model_id"} <= set(sample.columns) and {"choices", "text"} & set(sample.columns):
             problem = (
                 "these are answers by FastChat's columns, whose questions are in another file: `join` brings "
-                "`question.jsonl` by `question_id` (docs/formats.md, \"Two files\", has the entry)"
+                '`question.jsonl` by `question_id` (docs/formats.md, "Two files", has the entry)'
+            )
+        elif (inside := _find_list_of_rows(sample)) is not None:
+            problem = (
+                f"it is one object, with rows in its `{inside}`: write them anew, with `jq '.[\"{inside}\"]'`"
             )
         elif keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
             problem += f"; `{keys[0]}` may name answers of another file, which `join` brings"
@@ -343,7 +343,11 @@ def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recogn
         problems = (*proposal.problems, str(error).rstrip("."))
         return Recognition(sample.item, None, "refused", sample, problems=problems)
     problems = tuple(_list_problems(proposal, trial))
-    doubts = ("what the columns mean follows from their names and values", *proposal.doubts)
+    doubts = (
+        "what the columns mean follows from their names and values",
+        *proposal.doubts,
+        *doubt_marks(trial),
+    )
     certainty: Literal["likely", "refused"] = "refused" if problems else "likely"
     return Recognition(sample.item, mapped, certainty, sample, trial, doubts, problems)
 

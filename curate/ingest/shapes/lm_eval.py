@@ -19,6 +19,7 @@ from curate.ingest.paths import find_value, parse_json_text
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Rating, Row
 from curate.ingest.shapes.base import Shape
+from curate.ingest.turns import CHATML_MARK, parse_marked_text
 
 _RIGHT = frozenset({"exact_match", "acc", "correct", "pass@1", "pass_at_1"})
 _OTHER = frozenset(
@@ -89,6 +90,11 @@ def _read_prompt(row: ForeignRow, reading: SourceSettings) -> Conversation:
         raise RowError("missing key", "`arguments` has no context that the model continued.")
     parsed = parse_json_text(text) if isinstance(text, str) else text
     is_chat = isinstance(parsed, list) and bool(parsed) and all(isinstance(turn, Mapping) for turn in parsed)
+    if isinstance(text, str) and text.startswith(CHATML_MARK) and reading.fields.transcript is None:
+        parsed, is_chat = (
+            parse_marked_text(text, "arguments[0][0]", "chatml"),
+            True,
+        )  # `--apply_chat_template`
     return foreign.build_prompt(
         row, reading, parsed if is_chat else foreign.check_text(text, "arguments[0][0]")
     )

@@ -94,24 +94,24 @@ class InspectLog(Shape):
             raise RowError("wrong type", "`samples` is no array of samples.")
         output = row.get("output")
         output = output if isinstance(output, Mapping) else {}
-        prompt, responses = _split_sample(_put_back(row, row.get("attachments")), output)
+        prompt, responses = _split_sample(_restore_attachments(row, row.get("attachments")), output)
         model = foreign.get_text(row, "eval.model") or foreign.get_text(output, "model")
         ratings = list(_read_scores(row.get("scores"), reading)) if len(responses) == 1 else []
         answers = [foreign.make_response(answer, model=model) for answer in responses]
         return foreign.build_row(row, reading, prompt, answers, ratings=ratings)
 
 
-def _put_back(value: Any, attachments: Any) -> Any:
+def _restore_attachments(value: Any, attachments: Any) -> Any:
     """Return messages with the long texts that a log holds once, as attachments."""
     if not isinstance(attachments, Mapping) or not attachments:
         return value
     if isinstance(value, str) and value.startswith(_ATTACHMENT):
         return attachments.get(value.removeprefix(_ATTACHMENT), value)
     if isinstance(value, list):
-        return [_put_back(item, attachments) for item in value]
+        return [_restore_attachments(item, attachments) for item in value]
     if isinstance(value, Mapping):
         return {
-            name: item if name in ("attachments", "events") else _put_back(item, attachments)
+            name: item if name in ("attachments", "events") else _restore_attachments(item, attachments)
             for name, item in value.items()
         }
     return value
@@ -121,7 +121,7 @@ def _split_sample(row: ForeignRow, output: Mapping[str, Any]) -> tuple[Conversat
     """Split a sample into what was asked and what the model answered; several choices are several responses."""
     given = read_messages(foreign.require_value(row, "input"), "input")
     turns = read_messages(row.get("messages") or [], "messages")
-    choices = _put_back(output.get("choices") or [], row.get("attachments"))
+    choices = _restore_attachments(output.get("choices") or [], row.get("attachments"))
     answers = [
         read_messages(foreign.require_value(choice, "message"), f"output.choices[{place}].message")
         for place, choice in enumerate(choices if isinstance(choices, list) else [])

@@ -100,7 +100,7 @@ class Scope:
         keys = self.keys
         if keys.unless and any(self._has(path, value) for path, value in keys.unless.items()):
             return True
-        where = keys.where if isinstance(keys, MoreVerdicts) else None
+        where = keys.where if isinstance(keys, MoreVerdicts) else {}
         return bool(where) and not all(self._has(path, value) for path, value in where.items())
 
     def _has(self, path: str, value: str | float) -> bool:

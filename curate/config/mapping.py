@@ -38,7 +38,7 @@ def write_value(value: object) -> str:
     text = str(value).strip()
     if text in ("True", "False", "TRUE", "FALSE"):
         return text.lower()
-    return text.removesuffix(".0") if re.fullmatch(r"-?\d+\.0", text) else text
+    return text.removesuffix(".0") if text.endswith(".0") and re.fullmatch(r"-?\d+\.0", text) else text
 
 
 def _write_keys(values: object) -> object:

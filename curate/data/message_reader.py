@@ -32,9 +32,16 @@ ROLES: dict[str, Role] = {
 _ROLES = frozenset(get_args(Role))
 _CALLERS = ("function_call", "tool_call")  # "roles" of messages that are a call of a tool (ShareGPT)
 _REASONING = ("reasoning", "reasoning_content", "thinking")
-_TARGETS = ("is_target", "train", "weight", "loss")
+_TARGETS = ("is_target", "train", "weight", "loss", "loss_weight")
 _ADDRESSES = ("uri", "url", "path")
-_TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+_TEXTS = {
+    "text": "text",
+    "input_text": "text",
+    "output_text": "text",
+    "refusal": "refusal",
+    "answer": "answer",
+}
+_UNTYPED = ("text", "answer")  # keys of a part of no type; Arena-Hard's answers are {answer}
 _MEDIA = {
     "image": "image",
     "image_url": "image",
@@ -160,21 +167,23 @@ class _Content:
         if not isinstance(value, Mapping):
             raise _wrong_type(value, place, "a part of a message")
         kind = value.get("type") or next(
-            (name for name in ("text", *_MEDIA) if value.get(name) is not None), None
+            (name for name in (*_UNTYPED, *_MEDIA) if value.get(name) is not None), None
         )
         if kind is not None and not isinstance(kind, str):
             raise _wrong_type(kind, f"{place}.type", "a string")
         if kind in _TEXTS:
-            text = value.get(_TEXTS[str(kind)])
+            text = value.get(_TEXTS[str(kind)], value.get("value"))
             self.parts += text_parts(_check_text(text, f"{place}.{_TEXTS[str(kind)]}"))
         elif kind in _MEDIA:
             medium = _MEDIA[str(kind)]
             # In OpenAI's Responses an `input_image` has an `image_url`.
-            held = value.get(str(kind)) or value.get(f"{medium}_url")
+            held = value.get(str(kind)) or value.get(f"{medium}_url") or value.get("value")
             self.parts.append(_read_media(medium, held, value, place))
         elif kind in ("thinking", "reasoning"):
-            text = value.get(str(kind), value.get("text"))
+            text = next((value[name] for name in (str(kind), "text", "value") if name in value), None)
             self.reasoning.append(_check_text(text, f"{place}.{kind}"))
+        elif kind == "tool_call":
+            self.calls += _read_json_calls(value.get("value", value), place)
         elif kind == "tool_use":
             name = _check_text(value.get("name"), f"{place}.name")
             arguments = normalize_arguments(value.get("input", {}))
@@ -244,6 +253,8 @@ def _read_call(value: object, place: str) -> ToolCall:
     if not isinstance(value, Mapping):
         raise _wrong_type(value, place, "a call of a tool")
     function = value.get("function")
+    if isinstance(function, str):  # Inspect
+        function = {**value, "name": function}
     function = function if isinstance(function, Mapping) else value
     name = _check_text(function.get("name"), f"{place}.name")
     arguments = normalize_arguments(function.get("arguments", function.get("parameters")))
@@ -251,7 +262,12 @@ def _read_call(value: object, place: str) -> ToolCall:
 
 
 def _read_caller(value: object, place: str) -> Message:
-    """Read a ShareGPT message of the "role" `function_call`: JSON text of one call or of several."""
+    """Read a ShareGPT message of the "role" `function_call`."""
+    return Message(role="assistant", tool_calls=tuple(_read_json_calls(value, place)))
+
+
+def _read_json_calls(value: object, place: str) -> list[ToolCall]:
+    """Read one call or several, as objects or as JSON text of them."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -260,10 +276,7 @@ def _read_caller(value: object, place: str) -> Message:
                 "broken JSON", f"`{place}` should be a call as JSON, and is not."
             ) from None
     calls = value if isinstance(value, list) else [value]
-    return Message(
-        role="assistant",
-        tool_calls=tuple(_read_call(call, f"{place}[{number}]") for number, call in enumerate(calls)),
-    )
+    return [_read_call(call, f"{place}[{number}]") for number, call in enumerate(calls)]
 
 
 def _read_id(value: object, place: str) -> str | None:

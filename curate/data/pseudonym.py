@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from curate.config.project import Config
@@ -48,6 +49,7 @@ class Pseudonyms:
         return f"person-{blake2b(name, key=blake2b(self.key).digest(), digest_size=8).hexdigest()}"
 
 
+@lru_cache(maxsize=4096)
 def is_full_name(name: str) -> bool:
     """Tell whether a name is a person's by its form: words of letters, of which the first and the last are capitalised.
 

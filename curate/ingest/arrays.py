@@ -1,6 +1,6 @@
-"""Rows of a .json file: one array of objects, or JSON Lines under another suffix.
+"""Rows of a .json file: one array of objects, one object over several lines, or JSON Lines under another suffix.
 
-An array is read whole, so there is a limit to it; JSON Lines are streamed at any size.
+An array or such an object is read whole, so there is a limit to it; JSON Lines are streamed at any size.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
     try:
         with open_bytes(path) as stream:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-            content = head + stream.read(ARRAY_LIMIT) if head.startswith(b"[") else b""
+            is_document = head.partition(b"\n")[0].strip() == b"{"
+            content = head + stream.read(ARRAY_LIMIT) if is_document or head.startswith(b"[") else b""
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
+    if is_document and len(content) < ARRAY_LIMIT and _is_document(content):
+        yield 1, content
+        return
     if not head.startswith(b"["):
         yield from lines.read_json_lines(path, limit=limit)
         return
@@ -47,6 +51,15 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
             raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
     for number, row in enumerate(rows, 1):
         yield number, lines.reject_long_line(number, row, limit) if len(row) > limit else row
+
+
+def _is_document(content: bytes) -> bool:
+    """Tell whether a text is one object, and none whose values are the rows."""
+    try:
+        parsed = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return any(not bytes(value).startswith(b"{") for value in parsed.values())
 
 
 def _split_array(content: bytes) -> list[bytes] | None:

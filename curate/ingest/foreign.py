@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,10 +75,12 @@ def get_key(row: ForeignRow, path: str | None) -> str | None:
 def parse_number(value: object, place: str) -> float:
     """Parse a number, or text that is one (all that CSV has)."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError, OverflowError):
+        try:  # `contextlib.suppress` takes four times as long
             parsed = float(value)
-            if math.isfinite(parsed):
-                return parsed
+        except (ValueError, OverflowError):
+            parsed = math.nan
+        if math.isfinite(parsed):
+            return parsed
     raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a number.")
 
 

@@ -15,6 +15,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import ReadRow
+from curate.ingest.eval_archive import read_eval_samples
 from curate.ingest.join import Partner, join_rows
 from curate.ingest.line_blocks import LineBlock
 from curate.ingest.parquet_rows import read_parquet_rows
@@ -25,10 +26,12 @@ from curate.ingest.tables import ColumnCheck
 
 SUPPORTED = (
     "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
-    "Parquet (.parquet); folders written by `datasets`; hf://owner/name[/config][@revision]"
+    "Parquet (.parquet); logs of Inspect (.eval); folders written by `datasets`; hf://owner/name[/config][@revision]"
 )
 _PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-_SUFFIXES = frozenset({".parquet", *(plain + end for plain in _PLAIN for end in ("", ".gz", ".zst"))})
+_SUFFIXES = frozenset(
+    {".parquet", ".eval", *(plain + end for plain in _PLAIN for end in ("", ".gz", ".zst"))}
+)
 _VERSION = 2  # of how rows are read and cut into chunks: work done by an older version is not taken for done
 
 
@@ -167,6 +170,8 @@ def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck |
             rows = lambda: read_parquet_rows(path, check, limit=limit)  # noqa: E731
             total = tables.count_parquet_rows(path)
             columns = lambda: tables.list_parquet_columns(path)  # noqa: E731
+        case [".eval"]:
+            rows = lambda: read_eval_samples(path, limit=limit)  # noqa: E731
         case _:
             raise CurateError(f"{path} has a suffix that curate cannot read; supported are {SUPPORTED}.")
     return Input(

@@ -214,10 +214,7 @@ def _read_more(row: ForeignRow, reading: SourceSettings, *, own: bool = False) -
 def _read_preference(row: ForeignRow, reading: SourceSettings) -> Verdict:
     """Read that `chosen` is better, with scores that may say by how much, or that the two are equal."""
     fields = reading.fields
-    keys = fields.model_copy(
-        update={"winner": None, "score_a": fields.score_chosen, "score_b": fields.score_rejected}
-    )
-    scope = Scope(row, row, keys, reading)
+    scope = Scope(row, row, fields, reading)
     scores = [
         verdicts.parse_score(find_value(row, path), path or "", fields)
         for path in (fields.score_chosen, fields.score_rejected)

@@ -28,6 +28,8 @@ def find_value(row: Any, path: str | None) -> Any:
     >>> find_value({"a": [{"b": 1}, {"b": 2}]}, "a[*].b"), find_value({"a": '{"b": [5]}'}, "a.b.0")
     ([1, 2], 5)
     """
+    if path is None:
+        return None
     value = locate_value(row, path)
     return None if value is ABSENT else value
 
@@ -50,8 +52,9 @@ def locate_value(row: Any, path: str | None) -> Any:
 def _follow(value: Any, steps: tuple[str, ...]) -> Any:
     if not steps:
         return value
-    value = open_json(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        value = open_json(value)
+    if isinstance(value, (dict, Mapping)):  # a dictionary is told from a mapping much quicker
         for end in range(len(steps), 0, -1):
             name = ".".join(steps[:end]) if end > 1 else steps[0]
             if name in value:

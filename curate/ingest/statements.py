@@ -56,6 +56,7 @@ def make_statement(
     margin: float | None = None,
     aspect: str | None = None,
     tied_as: TiedAs | None = None,
+    raw: str | None = None,
 ) -> JudgmentStatement:
     """Make the statement of a row about a pair in any order, in canonical order.
 
@@ -71,10 +72,11 @@ def make_statement(
         margin: By how much a is better.
         aspect: The one criterion that it is about.
         tied_as: What a tie says of both.
+        raw: JSON text that is kept with it.
     """
     statement = JudgmentStatement(
         prompt, annotator, kind, REVISION, "pairwise", pair, outcome, shown, p_a, margin,
-        rationale=rationale, aspect=aspect, tied_as=tied_as,
+        rationale=rationale, raw=raw, aspect=aspect, tied_as=tied_as,
     )  # fmt: skip
     return order_pair(statement)
 
@@ -112,19 +114,20 @@ def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[S
                 margin=verdict.margin,
                 aspect=verdict.aspect,
                 tied_as=verdict.tied_as,
+                raw=raw,
             )
-            statements.append(SourceStatement(number, statement._replace(raw=raw)))
+            statements.append(SourceStatement(number, statement))
         for rating in row.ratings:
-            statement = _make_rating(prompts[number], responses[first + rating.response], rating)
-            statements.append(SourceStatement(number, statement._replace(raw=raw)))
+            statement = _make_rating(prompts[number], responses[first + rating.response], rating, raw)
+            statements.append(SourceStatement(number, statement))
         first += len(row.responses)
     return statements
 
 
-def _make_rating(prompt: str, response: str, rating: Rating) -> JudgmentStatement:
+def _make_rating(prompt: str, response: str, rating: Rating, raw: str | None) -> JudgmentStatement:
     return JudgmentStatement(
         prompt, rating.annotator, rating.kind, REVISION, "pointwise", (response,), "a",
-        score=rating.score, rationale=rating.rationale, aspect=rating.aspect,
+        score=rating.score, rationale=rating.rationale, raw=raw, aspect=rating.aspect,
     )  # fmt: skip
 
 

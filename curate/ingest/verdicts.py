@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, combinations
 from typing import Any, Literal, cast, get_args
 
@@ -71,13 +72,13 @@ class Scope:
             value = get_key({path: self.find(path)}, path)
             if value is not None:
                 return value
-        name = getattr(self.keys, "name", None) or self.reading.annotator
+        name = (isinstance(self.keys, MoreVerdicts) and self.keys.name) or self.reading.annotator
         return name if self.place is None else f"{name}-{self.place}"
 
     def get_kind(self) -> Kind:
         value = self.find_text(self.keys.annotator_kind)
         if value is None:
-            kind: Kind = getattr(self.keys, "kind", None) or self.reading.kind
+            kind = (isinstance(self.keys, MoreVerdicts) and self.keys.kind) or self.reading.kind
             is_guess = kind == "imported" and self.reading.may_guess and names_people(self.keys.annotator)
             return "human" if is_guess else kind
         if value not in get_args(Kind):
@@ -96,9 +97,11 @@ class Scope:
 
     def is_left_out(self) -> bool:
         """Tell whether the mapping says that this statement does not count."""
-        return any(self._has(path, value) for path, value in self.keys.unless.items()) or not all(
-            self._has(path, value) for path, value in getattr(self.keys, "where", {}).items()
-        )
+        keys = self.keys
+        if keys.unless and any(self._has(path, value) for path, value in keys.unless.items()):
+            return True
+        where = keys.where if isinstance(keys, MoreVerdicts) else {}
+        return bool(where) and not all(self._has(path, value) for path, value in where.items())
 
     def _has(self, path: str, value: str | float) -> bool:
         actual = self.find(path)
@@ -109,6 +112,7 @@ class Scope:
         return getattr(self.keys, "best", None)
 
 
+@lru_cache(maxsize=256)
 def names_people(path: str | None) -> bool:
     """Tell whether a column holds people by its name: crowd workers, raters, users.
 
@@ -294,7 +298,7 @@ def parse_score(value: object, place: str, keys: Verdicts, *, flags: bool = Fals
     """Return a score, or None where there is none; `flags`: true and false are 1 and 0."""
     if value is None or value in _NO_SCORE:
         return None
-    if isinstance(value, str | bool | int | float) and write_value(value) in keys.scores:
+    if keys.scores and isinstance(value, str | bool | int | float) and write_value(value) in keys.scores:
         return keys.scores[write_value(value)]
     if flags and isinstance(value, bool):
         return float(value)

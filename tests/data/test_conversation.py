@@ -101,6 +101,36 @@ def test_reasoning_is_apart_from_the_answer(name: str) -> None:
     assert message == Message(role="assistant", content=(Part(text="4"),), reasoning="2 and 2")
 
 
+def test_parts_with_a_value_as_llamafactory_writes_them() -> None:
+    turns = [
+        {
+            "role": "user",
+            "content": [{"type": "text", "value": "?"}, {"type": "image_url", "value": "a.png"}],
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "reasoning", "value": "Look."},
+                {"type": "tool_call", "value": '{"name": "look", "arguments": {"a": 1}}'},
+            ],
+            "loss_weight": 0.0,
+        },
+        {"role": "tool", "content": [{"type": "text", "value": "42"}]},
+        {"role": "assistant", "content": [{"type": "text", "value": "It is 42."}], "loss_weight": 1.0},
+    ]
+    asked, call, result, answer = read_messages(turns, "messages")
+    assert [(part.text, part.uri) for part in asked.content] == [("?", None), (None, "a.png")]
+    assert (call.reasoning, call.is_target) == ("Look.", False)
+    assert (call.tool_calls[0].name, call.tool_calls[0].arguments) == ("look", '{"a":1}')
+    assert (result.role, plain_text(result.content)) == ("tool", "42")
+    assert (plain_text(answer.content), answer.is_target) == ("It is 42.", True)
+
+
+def test_an_answer_as_arena_hard_writes_it() -> None:
+    (message,) = read_messages([{"role": "assistant", "content": {"answer": "An oak."}}], "messages")
+    assert message == text_message("assistant", "An oak.")
+
+
 @pytest.mark.parametrize(
     ("part", "uri", "mime"),
     [

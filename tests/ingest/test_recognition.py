@@ -471,3 +471,41 @@ def test_thumbs_of_single_answers_are_ratings_of_users_where_their_words_say_so(
     assert recognition.source.fields is not None
     assert recognition.source.fields.scores == scores
     assert recognition.source.annotator_kind == "implicit"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            {"version": 1, "items": [{"question": "?"}, {"question": "!"}]},
+            "rows in its `items`: write them anew",
+        ),
+        (
+            [
+                {
+                    "question_id": 1,
+                    "model_id": "m1",
+                    "answer_id": "a",
+                    "choices": [{"index": 0, "turns": ["Oak."]}],
+                }
+            ],
+            "whose questions are in another file: `join` brings",
+        ),
+    ],
+)
+def test_rows_that_are_not_yet_rows_are_refused_with_what_to_do(
+    content: Any, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file.json").write_text(json.dumps(content, indent=2))
+    recognition = recognize(tmp_path, "file.json")
+    assert recognition.certainty == "refused"
+    assert sentence in recognition.problems[0]
+
+
+@pytest.mark.parametrize("mark", ["<extra_id_0>System\n\n<extra_id_1>User\n", "<s>[INST] "])
+def test_prompts_of_a_chat_template_are_never_certain(mark: str, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{mark}What is {n}?", "chosen": f"It is {n}.", "rejected": "No."} for n in range(3)]
+    (tmp_path / "pairs.jsonl").write_bytes(lines(*rows))
+    recognition = recognize(tmp_path, "pairs.jsonl")
+    assert recognition.certainty == "likely"
+    assert any("a mark of a chat template" in doubt for doubt in recognition.doubts)

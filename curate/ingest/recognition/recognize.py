@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from curate.ingest.recognition.content import profile_columns
 from curate.ingest.recognition.proposal import Proposal, list_names
 from curate.ingest.recognition.propose import propose_mapping, propose_votes
 from curate.ingest.recognition.sample import Sample, read_sample
-from curate.ingest.recognition.trial import Trial, list_doubts, try_source
+from curate.ingest.recognition.trial import Trial, doubt_marks, list_doubts, try_source
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.shapes import SHAPES, open_shape
 
@@ -125,7 +126,16 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         problem = (
             f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )
-        if keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
+        if {"question_id", "model_id"} <= set(sample.columns) and {"choices", "text"} & set(sample.columns):
+            problem = (
+                "these are answers by FastChat's columns, whose questions are in another file: `join` brings "
+                '`question.jsonl` by `question_id` (docs/formats.md, "Two files", has the entry)'
+            )
+        elif (inside := _find_list_of_rows(sample)) is not None:
+            problem = (
+                f"it is one object, with rows in its `{inside}`: write them anew, with `jq '.[\"{inside}\"]'`"
+            )
+        elif keys := [name for name in sample.columns if _ANSWER_KEY.search(name)]:
             problem += f"; `{keys[0]}` may name answers of another file, which `join` brings"
         return Recognition(sample.item, None, "refused", sample, problems=(problem,))
     if named.certainty == "refused" and named.trial is not None and not named.trial.rows:
@@ -160,6 +170,18 @@ def _find_rows_inside(sample: Sample) -> str | None:
             "the file is one object whose values are the rows: write it anew as an array, with `jq '[.[]]'`"
         )
     return None
+
+
+def _find_list_of_rows(sample: Sample) -> str | None:
+    """Find the one list of objects in a file that is one object."""
+    if len(sample.rows) != 1 or not sample.complete:
+        return None
+    lists = [
+        name
+        for name, value in sample.rows[0].items()
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+    ]
+    return lists[0] if len(lists) == 1 else None
 
 
 # Native rows ------------------------------------------------------------------------------------------------------
@@ -353,7 +375,11 @@ def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recogn
         problems = (*proposal.problems, str(error).rstrip("."))
         return Recognition(sample.item, None, "refused", sample, problems=problems)
     problems = tuple(_list_problems(proposal, trial))
-    doubts = ("what the columns mean follows from their names and values", *proposal.doubts)
+    doubts = (
+        "what the columns mean follows from their names and values",
+        *proposal.doubts,
+        *doubt_marks(trial),
+    )
     certainty: Literal["likely", "refused"] = "refused" if problems else "likely"
     return Recognition(sample.item, mapped, certainty, sample, trial, doubts, problems)
 

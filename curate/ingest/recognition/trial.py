@@ -16,13 +16,19 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input
 from curate.ingest.recognition.content import classify_json
 from curate.ingest.recognition.names import MODEL_NAMES, RANKS, SCORES, VERDICTS, has_word
-from curate.ingest.recognition.sample import Sample, locate_same, read_sample
+from curate.ingest.recognition.sample import SAMPLE_ROWS, Sample, locate_same, read_sample
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
 from curate.records import Message
 
 AnyRow = Row | NativeRow
+
+_MARKS = (
+    *("<extra_id_0>", "<extra_id_1>", "<|begin_of_text|>", "<|start_header_id|>", "<s>[INST]", "[INST]"),
+    *("<bos><start_of_turn>", "<start_of_turn>", "<|system|>", "<|user|>"),
+)
+"""What chat templates (NeMo, Llama, Mistral, Gemma, Zephyr) begin a rendered prompt with."""
 
 MOSTLY = 0.8  # share of the rows that a mapping must read to be the right one without a doubt
 
@@ -68,7 +74,9 @@ def try_source(source: Source, sample: Sample, config: Config) -> Trial:
     Raises:
         CurateError: The format needs other columns, or the fields cannot be read together.
     """
-    again = read_sample(locate_same(sample.item, source, config), size=max(len(sample.read), 1))
+    # Where rows are put together or taken out of a document, there are others than those of the sample.
+    size = SAMPLE_ROWS if open_shape(source.format).gathers else max(len(sample.read), 1)
+    again = read_sample(locate_same(sample.item, source, config), size=size)
     read = make_responses_decoder(source, name=source.name or sample.item.name)
     rows: list[AnyRow] = []
     sound, rejections = 0, Counter[str]()
@@ -104,7 +112,22 @@ def list_doubts(trial: Trial, sample: Sample) -> list[str]:
             )
         )
     doubts += _doubt_people(trial)
+    doubts += doubt_marks(trial)
     return doubts
+
+
+def doubt_marks(trial: Trial) -> Iterator[str]:
+    """Doubt that prompts are plain texts which all begin with a mark of a chat template."""
+    begins = [
+        next((mark for mark in _MARKS if text.lstrip().startswith(mark)), None)
+        for row in trial.rows
+        for text in _list_texts(row.prompt)[:1]
+    ]
+    if begins and begins[0] is not None and None not in begins:
+        yield (
+            f"every prompt begins with `{begins[0]}`, a mark of a chat template, which stays in the text: where "
+            "turns are meant, write them as messages of `role` and `content`"
+        )
 
 
 def _doubt_people(trial: Trial) -> Iterator[str]:

@@ -30,6 +30,9 @@ _CODED = {
     "agent-traces": "curate.ingest.shapes.agent_traces:AgentTraces",
     "imagereward": "curate.ingest.shapes.imagereward:ImageReward",
     "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
+    "inspect-log": "curate.ingest.shapes.inspect_log:InspectLog",
+    "promptfoo": "curate.ingest.shapes.promptfoo:Promptfoo",
+    "lm-eval": "curate.ingest.shapes.lm_eval:LmEval",
     "oasst-messages": "curate.ingest.shapes.oasst_messages:OasstMessages",
 }
 

@@ -20,6 +20,7 @@ from curate.cli import failures
 from curate.cli.command_tree import list_commands
 from curate.cli.program_output import format_document
 from curate.cli.reference import EXIT_CODES, ROOT, build_command_schema, build_page, find_shape
+from tests.cli.in_process import run_command
 
 CURATE = [sys.executable, "-c", "from curate.cli.app import main; main()"]
 
@@ -107,7 +108,7 @@ def test_standard_output_holds_one_document_of_the_documented_shape(project: Pat
         name = next(name for name in (" ".join(words[:2]), words[0]) if name in schemas)
         if line.startswith("ingest --explain"):
             name = "ingest files"
-        done = run(*words, "--json", cwd=project)
+        done = run_command(project, *words, "--json")
         document = json.loads(done.stdout)
         if done.returncode:
             assert set(document) == {"error", "exit_code"}, (line, done.stderr)

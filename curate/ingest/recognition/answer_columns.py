@@ -15,7 +15,7 @@ from curate.ingest.recognition.proposal import Proposal, list_names
 _FEW_WORDS = 3  # that answers have at least
 _MOST_MODELS = 50  # that one row has answers of
 _AROUND_MODEL = re.compile(
-    r"^(response|answer|output|completion)s?[ _.:-]+|[ _.:-]+(response|answer|output|completion|text)s?$",
+    r"^(response|answer|output|completion)s?[ _.:-]|[ _.:-](response|answer|output|completion|text)s?$",
     re.I,
 )
 
@@ -52,7 +52,7 @@ def read_models(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
         if column.is_prose and column.words >= _FEW_WORDS and words.MODEL_NAMES.search(column.name)
         and not has_word(column.name, NO_ANSWERS - words.MODELS)
     ]  # fmt: skip
-    models = {_AROUND_MODEL.sub("", name): name for name in named}
+    models = {_AROUND_MODEL.sub("", name).strip(" _.:-"): name for name in named}
     if not 2 <= len(models) <= _MOST_MODELS or len(models) < len(named):
         return False
     proposal.fields["responses"] = models

@@ -63,6 +63,13 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
     if fields.winner is None and fields.score_a is None:
         idle |= {"winners", "p_a"} | (set() if fields.chosen is not None else {"margin", "shown"})
     idle = {key for key in idle & given if getattr(fields, key) not in (None, {}, "")}
+    if is_pair or fields.response is not None:
+        idle |= {
+            f"verdicts.{number}.{key}"
+            for number, entry in enumerate(fields.verdicts)
+            for key in ("ranking", "best_response")
+            if getattr(entry, key)
+        }
     if idle:
         raise CurateError(
             f"{name}: `{sorted(idle)[0]}` does nothing with these `fields` of the format {source.format!r}: leave it "

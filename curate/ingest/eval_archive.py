@@ -34,6 +34,8 @@ def read_eval_samples(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]
             header = next((name for name in _HEADERS if name in names), None)
             if header is None:
                 raise CurateError(f"{path} is a ZIP archive, but no log of Inspect: it has no `header.json`.")
+            if archive.getinfo(header).file_size > limit:
+                raise CurateError(f"{path}: `{header}` has more than {limit:,} bytes: raise `max_line_mib`.")
             described = _read_object(archive, header, path)
             samples = sorted(name for name in names if name.startswith("samples/") and name.endswith(".json"))
             for number, name in enumerate(samples, 1):

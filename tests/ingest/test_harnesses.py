@@ -123,6 +123,21 @@ def test_what_an_agent_did_is_the_response_and_attachments_are_put_back() -> Non
     assert [(rating.annotator, rating.score) for rating in row.ratings] == [("judge", 0.5)]
 
 
+def test_one_attachment_named_often_does_not_fill_memory_or_disk() -> None:
+    messages = [{"role": "user", "content": "attachment://a1"}] * 80
+    sample = make_sample(messages=messages, attachments={"a1": "x" * 1_000_000})
+    with pytest.raises(RowError, match="more than 64 million characters"):
+        read_one("inspect-log", {"eval": {"model": "m1"}, **sample})
+
+
+def test_a_header_that_unpacks_to_more_than_a_row_is_refused_unread(take: Take) -> None:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", b" " * (2 << 20))
+    with pytest.raises(CurateError, match="raise `max_line_mib`"):
+        take("log.eval", held.getvalue(), format="inspect-log", max_line_mib=1)
+
+
 def test_answers_that_belong_to_the_input_are_asked_and_not_answered() -> None:
     given = [
         {"role": "user", "content": "Name a tree."},

@@ -95,6 +95,10 @@ def test_a_row_that_contradicts_its_mapping_is_rejected(
         ({"chosen": "c", "rejected": "r", "response_score": "s"}, "reads no scores"),
         ({"chosen": "c", "rejected": "r", "ranking": "k"}, "`ranking` does nothing"),
         ({"response": "c", "best_response": "k"}, "`best_response` does nothing"),
+        (
+            {"a": "a", "b": "b", "verdicts": [{"best_response": "k"}]},
+            "`verdicts.0.best_response` does nothing",
+        ),
         ({"responses": "c", "places_from": 0}, "`places_from` does nothing"),
         ({"responses": "r", "p_a": "p"}, "`p_a` does nothing"),
         ({"a": "a", "b": "b", "winner": {"x": "a"}, "winners": {"y": "b"}}, "leave out `winners`"),

@@ -24,6 +24,7 @@ _LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """What Inspect's scorers say (correct, partially, incorrect, no answer), with the numbers that it makes of them."""
 
 _ATTACHMENT = "attachment://"
+_MOST_RESTORED = 64 << 20  # characters
 _DOCUMENT = (
     "version",
     "status",
@@ -94,37 +95,61 @@ class InspectLog(Shape):
             raise RowError("wrong type", "`samples` is no array of samples.")
         output = row.get("output")
         output = output if isinstance(output, Mapping) else {}
-        prompt, responses = _split_sample(_restore_attachments(row, row.get("attachments")), output)
+        attachments = _Attachments(row.get("attachments"))
+        conversation = {name: attachments.restore(row.get(name)) for name in ("input", "messages")}
+        choices = attachments.restore(output.get("choices"))
+        prompt, responses = _split_sample(row, conversation, choices if isinstance(choices, list) else [])
         model = foreign.get_text(row, "eval.model") or foreign.get_text(output, "model")
         ratings = list(_read_scores(row.get("scores"), reading)) if len(responses) == 1 else []
         answers = [foreign.make_response(answer, model=model) for answer in responses]
         return foreign.build_row(row, reading, prompt, answers, ratings=ratings)
 
 
-def _restore_attachments(value: Any, attachments: Any) -> Any:
-    """Return messages with the long texts that a log holds once, as attachments."""
-    if not isinstance(attachments, Mapping) or not attachments:
+class _Attachments:
+    """Long texts that a log holds once, for messages that name them.
+
+    A small log may name one text often enough to fill any disk, so what is put in is bounded, for each sample.
+    """
+
+    def __init__(self, texts: Any) -> None:
+        self._texts: Mapping[str, Any] = texts if isinstance(texts, Mapping) else {}
+        self._left = _MOST_RESTORED
+
+    def restore(self, value: Any) -> Any:
+        """Return messages with the texts in place of their names."""
+        if not self._texts:
+            return value
+        if isinstance(value, str) and value.startswith(_ATTACHMENT):
+            text = self._texts.get(value.removeprefix(_ATTACHMENT), value)
+            self._left -= len(text) if isinstance(text, str) else 0
+            if self._left < 0:
+                most = _MOST_RESTORED >> 20
+                raise RowError(
+                    "too long", f"With its attachments the sample has more than {most} million characters."
+                )
+            return text
+        if isinstance(value, list):
+            return [self.restore(item) for item in value]
+        if isinstance(value, Mapping):
+            return {name: self.restore(item) for name, item in value.items()}
         return value
-    if isinstance(value, str) and value.startswith(_ATTACHMENT):
-        return attachments.get(value.removeprefix(_ATTACHMENT), value)
-    if isinstance(value, list):
-        return [_restore_attachments(item, attachments) for item in value]
-    if isinstance(value, Mapping):
-        return {
-            name: item if name in ("attachments", "events") else _restore_attachments(item, attachments)
-            for name, item in value.items()
-        }
-    return value
 
 
-def _split_sample(row: ForeignRow, output: Mapping[str, Any]) -> tuple[Conversation, list[Conversation]]:
-    """Split a sample into what was asked and what the model answered; several choices are several responses."""
-    given = read_messages(foreign.require_value(row, "input"), "input")
-    turns = read_messages(row.get("messages") or [], "messages")
-    choices = _restore_attachments(output.get("choices") or [], row.get("attachments"))
+def _split_sample(
+    row: ForeignRow, conversation: Mapping[str, Any], choices: Sequence[Any]
+) -> tuple[Conversation, list[Conversation]]:
+    """Split a sample into what was asked and what the model answered; several choices are several responses.
+
+    Args:
+        row: The sample.
+        conversation: Its `input` and `messages`, with their attachments.
+        choices: Those of its output.
+    """
+    given = read_messages(foreign.require_value(conversation, "input"), "input")
+    turns = read_messages(conversation["messages"] or [], "messages")
     answers = [
         read_messages(foreign.require_value(choice, "message"), f"output.choices[{place}].message")
-        for place, choice in enumerate(choices if isinstance(choices, list) else [])
+        for place, choice in enumerate(choices)
         if isinstance(choice, Mapping)
     ]
     own = sum(turn.role == "assistant" for turn in given)  # answers that belong to the question

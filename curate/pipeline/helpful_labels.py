@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +49,10 @@ def aggregate_and_advise(lake: Lake, config: Config, *, track: Track = no_progre
     lines = [
         f"The {len(pairs)} pairs whose labels would help most (`curate verify plan` plans questions like these):"
     ]
-    lines += [
-        f"  {pair.prompt_id}  {pair.response_a}  {pair.response_b}  ({pair.strategy})" for pair in pairs
-    ]
+    beginnings = _read_beginnings(lake, {pair.prompt_id for pair in pairs})
+    for pair in pairs:
+        ids = f"{pair.prompt_id}  {pair.response_a}  {pair.response_b}"
+        lines.append(f"  {ids}  ({pair.strategy})  {beginnings.get(pair.prompt_id, '')}".rstrip())
     return Summary(summary.stage, summary.counts, summary.seconds, note="\n".join([summary.note, *lines]))
 
 
@@ -75,6 +77,26 @@ def find_helpful_pairs(lake: Lake, config: Config, n: int = PAIRS) -> list[Helpf
         for strategy, indexes in chosen.items()
         for index in indexes
     ]
+
+
+def _read_beginnings(lake: Lake, prompt_ids: Collection[str], length: int = 60) -> dict[str, str]:
+    """Read how the last turn of prompts begins, in one line of at most `length` characters.
+
+    Args:
+        lake: The lake.
+        prompt_ids: The prompts; those that it does not hold are left out.
+        length: Characters.
+    """
+    rows = lake.rows(
+        "SELECT prompt_id, memory.content_text(messages[-1].content)[:1000] FROM prompts "
+        "WHERE prompt_id IN (SELECT unnest(?::VARCHAR[]))",
+        [list(prompt_ids)],
+    )
+    lines = {prompt_id: " ".join((text or "").split()) for prompt_id, text in rows}
+    return {
+        prompt_id: line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+        for prompt_id, line in lines.items()
+    }
 
 
 def _name_pair(ids: tuple[str, ...], strategy: str) -> HelpfulPair:

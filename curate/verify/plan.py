@@ -336,5 +336,12 @@ def _forecast_guarantee(
 def _describe_plan(states: QuestionStates, selection: Selection, forecast: AcceptanceForecast | None) -> str:
     counts = ", ".join(f"{len(rows):,} {name}" for name, rows in selection.list_by_strategy().items())
     planned = f"{selection.questions:,} questions planned ({counts})" if counts else "nothing more to plan"
-    waiting = f"{planned}; {states.waiting + selection.questions:,} wait for an answer"
-    return waiting if forecast is None else f"{waiting}. {str(forecast).capitalize()}."
+    waiting = states.waiting + selection.questions
+    sentences = [f"{planned}; {waiting:,} wait for an answer"]
+    if forecast is not None:
+        sentences.append(str(forecast).capitalize())
+    if waiting:
+        sentences.append(
+            "Answer them with `curate verify annotate --annotator NAME`, or in Label Studio after `curate verify push`"
+        )
+    return sentences[0] if len(sentences) == 1 else f"{'. '.join(sentences)}."

@@ -104,6 +104,7 @@ def test_doubtful_labels_are_announced_with_pairs_to_ask_about_and_refused_or_ma
     note = run("aggregate")
     assert "worse than chance" in note
     assert "20 pairs whose labels would help most" in note
+    assert len(re.findall(r"\)  Question \d+: what is", note)) == 20  # how its prompt begins, beside the ids
     with pytest.raises(CurateError, match=r"doubtful: refuse.*worse than chance"):
         run("export")
     settings["export"][0]["doubtful"] = "mark"

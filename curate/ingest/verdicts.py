@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain, combinations
 from typing import Any, Literal, cast, get_args
 
-from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, list_columns, write_value
+from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, write_value
 from curate.ingest.foreign import (
     ForeignRow,
     SourceSettings,
@@ -346,9 +346,9 @@ def list_scores_by_column(scope: Scope, columns: Sequence[str]) -> list[float | 
     if isinstance(scores, dict) and isinstance(responses, dict):
         beside = {responses[model]: path for model, path in scores.items()}
     else:
-        beside = dict(
-            zip(list_columns(cast(list[str], responses)), list_columns(cast(list[str], scores)), strict=True)
-        )
+        assert isinstance(scores, list)  # `Fields` holds both to one form
+        assert isinstance(responses, list)
+        beside = dict(zip(responses, scores, strict=True))
     paths = [beside.get(column) for column in columns]
     return [None if path is None else parse_score(scope.find(path), path, scope.keys) for path in paths]
 

@@ -28,11 +28,11 @@ class Naming:
     texts: Sequence[str | None]
     places: Sequence[int]
 
-    def find(self, name: object, path: str, *, places_from: int | None) -> int:
-        """Return the place of the response that a value names.
+    def find(self, name: object, path: str, *, places_from: int | None) -> list[int]:
+        """Return the responses that a value names, by their numbers: several may be called so, as by one model.
 
         Raises:
-            RowError: It names none, or several that differ.
+            RowError: It names none.
         """
         if isinstance(name, int | float) and not isinstance(name, bool) and places_from is None:
             reason = (
@@ -40,22 +40,35 @@ class Naming:
                 "`best: low`; where they are places of the responses, the best first, `places_from: 0` (or 1)."
             )
             raise RowError("wrong type", reason)
-        if places_from is not None and re.fullmatch(r"\d+(\.0)?", str(name)):
-            place = int(float(str(name))) - places_from
-            if place not in self.places:
+        if places_from is not None and (number := parse_place(name)) is not None:
+            if number - places_from not in self.places:
                 reason = f"`{path}` is {name}, but the row has no response there, counted from {places_from}."
                 raise RowError("wrong value", reason)
-            return self.places.index(place)
+            return [self.places.index(number - places_from)]
         if not isinstance(name, str):
             raise RowError("wrong type", f"`{path}` is {name_type(name)}, but should name a response.")
-        places = [place for place, names in enumerate(self.names) if name in names] or [
-            place
-            for place, text in enumerate(self.texts)
+        numbers = [number for number, names in enumerate(self.names) if name in names] or [
+            number
+            for number, text in enumerate(self.texts)
             if text is not None and text.strip() == name.strip()
         ]
-        if not places:
+        if not numbers:
             raise RowError("wrong value", f"`{path}` names {name[:80]!r}, which is no response of the row.")
-        return places[0]
+        return numbers
+
+
+def parse_place(value: object) -> int | None:
+    """Return the whole number that a value is, as JSON or CSV has it; None where it is none."""
+    return int(float(str(value))) if re.fullmatch(r"\d+(\.0)?", str(value)) else None
+
+
+def split_ranking(text: str) -> list[list[str]]:
+    """Split a ranking that is written as text, the best first.
+
+    >>> split_ranking("x > y = z")
+    [['x'], ['y', 'z']]
+    """
+    return [[name.strip() for name in re.split(r"[=~]+", group)] for group in re.split(r">+", text)]
 
 
 def read_ranking(scope: Scope, naming: Naming) -> list[Verdict]:
@@ -70,12 +83,12 @@ def read_ranking(scope: Scope, naming: Naming) -> list[Verdict]:
         return []
     ranks: dict[int, float] = {}
     for rank, name in _list_ranks(value, path):
-        place = naming.find(name, path, places_from=scope.keys.places_from)
-        if place in ranks:
-            raise RowError("wrong value", f"`{path}` names {name!r} twice.")
-        ranks[place] = rank
+        for number in naming.find(name, path, places_from=scope.keys.places_from):
+            if number in ranks:
+                raise RowError("wrong value", f"`{path}` names {name!r} twice.")
+            ranks[number] = rank
     verdicts = compare_scores(
-        [-ranks[place] if place in ranks else None for place in range(len(naming.names))], scope
+        [-ranks[number] if number in ranks else None for number in range(len(naming.names))], scope
     )
     for verdict in verdicts:
         verdict.margin = None  # a difference of ranks is none
@@ -88,7 +101,7 @@ def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, object]]:
             yield parse_number(rank, f"{path}.{name}"), str(name)
         return
     if isinstance(value, str) and re.search("[>=]", value):
-        value = [[name.strip() for name in re.split(r"[=~]+", group)] for group in re.split(r">+", value)]
+        value = split_ranking(value)
     if not isinstance(value, list):
         raise RowError("wrong type", f"`{path}` is {name_type(value)}, but should be an array of names.")
     for place, item in enumerate(value, 1):
@@ -106,13 +119,18 @@ def read_best(scope: Scope, naming: Naming) -> list[Verdict]:
     """Read which response is better than all others of the row; nothing is said where the value is missing.
 
     Raises:
-        RowError: It names no response of the row.
+        RowError: It names no response of the row, or several.
     """
     path = scope.keys.best_response or "best_response"
     value = scope.find(path)
     if value is None:
         return []
-    best = naming.find(value, path, places_from=scope.keys.places_from)
+    numbers = naming.find(value, path, places_from=scope.keys.places_from)
+    if len(numbers) > 1:
+        raise RowError(
+            "wrong value", f"`{path}` is {str(value)[:80]!r}, and {len(numbers)} responses are called so."
+        )
+    best = numbers[0]
     annotator, kind, why = scope.get_annotator(), scope.get_kind(), scope.find_text(scope.keys.rationale)
     return [
         Verdict(

@@ -13,6 +13,7 @@ from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
+from curate.report.printable import shorten_name
 from curate.verify.plan import route_pairs
 from curate.verify.routing import open_mix
 from curate.verify.state import read_pair_states, read_routing_pairs
@@ -80,23 +81,19 @@ def find_helpful_pairs(lake: Lake, config: Config, n: int = PAIRS) -> list[Helpf
 
 
 def _read_beginnings(lake: Lake, prompt_ids: Collection[str], length: int = 60) -> dict[str, str]:
-    """Read how the last turn of prompts begins, in one line of at most `length` characters.
+    """Read how the last turn of prompts begins, in one line of at most `length` columns.
 
     Args:
         lake: The lake.
         prompt_ids: The prompts; those that it does not hold are left out.
-        length: Characters.
+        length: Columns.
     """
     rows = lake.rows(
         "SELECT prompt_id, memory.content_text(messages[-1].content)[:1000] FROM prompts "
         "WHERE prompt_id IN (SELECT unnest(?::VARCHAR[]))",
         [list(prompt_ids)],
     )
-    lines = {prompt_id: " ".join((text or "").split()) for prompt_id, text in rows}
-    return {
-        prompt_id: line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
-        for prompt_id, line in lines.items()
-    }
+    return {prompt_id: shorten_name(text or "", length) for prompt_id, text in rows}
 
 
 def _name_pair(ids: tuple[str, ...], strategy: str) -> HelpfulPair:

@@ -197,6 +197,15 @@ def test_what_names_no_response_is_rejected(fields: dict[str, Any], reason: str)
     assert reason in caught.value.reason
 
 
+def test_a_name_of_several_responses_ranks_all_of_them_and_is_no_single_best() -> None:
+    row = {"q": "p", "r": [{"text": t, "model": m} for t, m in (("x", "m1"), ("y", "m2"), ("z", "m1"))]}
+    fields = {"prompt": "q", "responses": "r", "response_model": "model"}
+    ranked = read({**fields, "ranking": "k"}, row | {"k": ["m1", "m2"]}).verdicts
+    assert [(v.a, v.b, v.winner) for v in ranked] == [(0, 1, "a"), (0, 2, "tie"), (1, 2, "b")]
+    with pytest.raises(RowError, match="2 responses are called so"):
+        read({**fields, "best_response": "k"}, row | {"k": "m1"})
+
+
 @pytest.mark.parametrize(
     "fields",
     [

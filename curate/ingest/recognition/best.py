@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from curate.config.mapping import list_columns
 from curate.ingest.context import is_context
 from curate.ingest.paths import find_value, open_json
+from curate.ingest.rankings import parse_place, split_ranking
 from curate.ingest.recognition import names as words
 from curate.ingest.recognition.content import Column
 from curate.ingest.recognition.names import has_word
@@ -91,7 +91,7 @@ def _read_named(proposal: Proposal, column: Column) -> None:
 def _read_place(proposal: Proposal, column: Column, cells: Sequence[tuple[object, _Answers]]) -> None:
     if not has_word(column.name, _BEST) or has_word(column.name, words.WORSE):
         return
-    places = [(int(float(str(value))), known.count) for value, known in cells if _is_whole(value)]
+    places = [(place, known.count) for value, known in cells if (place := parse_place(value)) is not None]
     bases = [base for base in (0, 1) if all(0 <= place - base < count for place, count in places)]
     if len(places) < len(cells) or not bases:
         return
@@ -120,7 +120,7 @@ def _list_ranked(cells: Sequence[tuple[object, _Answers]]) -> Iterator[tuple[lis
     for value, known in cells:
         value = open_json(value) if isinstance(value, str) else value
         if isinstance(value, str):
-            yield [name.strip() for name in re.split(r"[>=~]+", value)], known
+            yield [name for group in split_ranking(value) for name in group], known
         else:
             yield value if isinstance(value, list) else [], known
 
@@ -128,10 +128,6 @@ def _list_ranked(cells: Sequence[tuple[object, _Answers]]) -> Iterator[tuple[lis
 def _is_mostly(hits: Iterator[bool]) -> bool:
     listed = list(hits)
     return bool(listed) and sum(listed) >= _MOSTLY * len(listed)
-
-
-def _is_whole(value: object) -> bool:
-    return re.fullmatch(r"\d+(\.0)?", str(value)) is not None
 
 
 def _list_answers(row: Mapping[str, Any], fields: Mapping[str, Any]) -> _Answers:

@@ -27,9 +27,7 @@ from curate.ingest.recognition.verdict_columns import read_verdict
 from curate.ingest.recognition.votes import read_ids, read_votes
 
 _TAKES_SIDES = words.VERDICTS | words.SCORES | words.RANKS
-_OVERALL = frozenset(
-    {"overall", "general", "preference", "all"}
-)  # values of a column of criteria that name none
+_OVERALL = words.WHOLE | {"preference", "all"}  # values of a column of criteria that name none
 
 
 def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> Proposal | None:

@@ -26,7 +26,7 @@ from curate.ingest.decoders import make_judgments_decoder
 from curate.ingest.inputs import Input
 from curate.ingest.lines import holds_rows
 from curate.ingest.native import make_native_responses_decoder
-from curate.ingest.recognition.content import profile_columns
+from curate.ingest.recognition.content import Column, profile_columns
 from curate.ingest.recognition.proposal import Proposal, list_names
 from curate.ingest.recognition.propose import propose_mapping, propose_votes
 from curate.ingest.recognition.sample import Sample, read_sample
@@ -109,9 +109,10 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
     named = _recognize_shape(source, sample, config)
     if named is not None and named.certainty == "certain":
         return named
-    if named is None and (votes := _recognize_votes(source, sample)) is not None:
+    columns = profile_columns(sample.rows)
+    if named is None and (votes := _recognize_votes(source, sample, columns)) is not None:
         return votes
-    proposed = _recognize_columns(_start_with_shape(source, named), sample, config)
+    proposed = _recognize_columns(_start_with_shape(source, named), sample, columns, config)
     return _choose_reading(named, proposed, sample)
 
 
@@ -326,9 +327,9 @@ def _start_with_shape(source: Source, named: Recognition | None) -> Source:
     return named.source if fields.annotator is not None and not says_answers else source
 
 
-def _recognize_votes(source: Source, sample: Sample) -> Recognition | None:
+def _recognize_votes(source: Source, sample: Sample, columns: Mapping[str, Column]) -> Recognition | None:
     """Recognise judgments about responses that another file holds."""
-    proposal = propose_votes(profile_columns(sample.rows), sample.rows)
+    proposal = propose_votes(columns, sample.rows)
     if proposal is None:
         return None
     stated: dict[str, Any] = {"kind": "judgments", "format": "native", "fields": proposal.fields}
@@ -350,8 +351,9 @@ def _recognize_votes(source: Source, sample: Sample) -> Recognition | None:
     )
 
 
-def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recognition | None:
-    columns = profile_columns(sample.rows)
+def _recognize_columns(
+    source: Source, sample: Sample, columns: Mapping[str, Column], config: Config
+) -> Recognition | None:
     shape = source.format if source.format != "auto" else "native"
     if shape != "native":
         known = open_shape(shape).fields

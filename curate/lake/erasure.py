@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from curate.core.errors import CurateError
 from curate.lake.bucket_files import delete_data_file, settle_bucket
 from curate.lake.catalog_file import vacuum_catalog
@@ -64,7 +66,7 @@ def verify_erasure(lake: Lake, traces: Traces) -> int:
     """
     files = lake.files.list_stored_files()
     for file in files:
-        if number := count_in_file(lake, file, traces):
+        if number := _count_or_refuse(lake, file, traces):
             raise CurateError(
                 f"{number} values of what was erased are still in {file}: run the same command again, and look with "
                 "`curate check` if it stays."
@@ -85,7 +87,7 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
     files = [
         file
         for file in lake.files.list_data_files()
-        if not file.deletes and count_in_file(lake, file.path, traces)
+        if not file.deletes and _count_or_refuse(lake, file.path, traces)
     ]
     if not files:
         return []
@@ -99,20 +101,45 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
 
 
 def _purge_trash(lake: Lake, traces: Traces) -> None:
-    """Delete files with a trace from the folders of files that are on their way out."""
+    """Delete files with a trace, or damaged, from the folders of files that are on their way out."""
     if not is_local(lake.location.data):
         settle_bucket(lake.location.data, lake.files.list_data_files(), drop_unlisted=True)
     for path in (path for folder in (PENDING, TRASH) for path in lake.files.list_kept(folder).values()):
-        if count_in_file(lake, str(path), traces):
+        if _may_hold(lake, str(path), traces):
             path.unlink(missing_ok=True)
 
 
 def _delete_orphans(lake: Lake, traces: Traces) -> int:
-    """Delete files with a trace that the catalog does not list: a killed run has left them."""
+    """Delete files with a trace, or torn, that the catalog does not list: a killed run has left them."""
     number = 0
     for file in lake.files.find_unnamed_files():
         ours = OUR_NAMES.fullmatch(file.rpartition("/")[2])
-        if ours and count_in_file(lake, file, traces):
+        if ours and _may_hold(lake, file, traces):
             delete_data_file(file)
             number += 1
     return number
+
+
+def _may_hold(lake: Lake, file: str, traces: Traces) -> bool:
+    """Tell whether a file that nothing reads has a trace; one that cannot be read, torn by a kill, may have."""
+    try:
+        return count_in_file(lake, file, traces) > 0
+    except duckdb.IOException:  # the disk or the bucket failed, and not the file
+        raise
+    except duckdb.Error:
+        return True
+
+
+def _count_or_refuse(lake: Lake, file: str, traces: Traces) -> int:
+    """Count the traces in a file.
+
+    Raises:
+        CurateError: The file cannot be read, so nobody can tell what is in it.
+    """
+    try:
+        return count_in_file(lake, file, traces)
+    except duckdb.Error as error:
+        raise CurateError(
+            f"{file} cannot be read, so whether it holds what is to be erased cannot be told: mend it with "
+            f"`curate check --repair`, or delete it if no table needs it, and run the same command again. {error}"
+        ) from error

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -109,6 +111,34 @@ def test_erased_rows_are_in_no_file_and_the_receipt_says_so(tmp_path: Path) -> N
     shutil.copy(source, back)
     with Lake.open(config.location, read_only=True) as lake, pytest.raises(CurateError, match="still in"):
         check_receipt(lake, read_receipt(result.receipt))
+
+
+def test_files_that_cannot_be_read_are_erased_where_nothing_names_them(tmp_path: Path) -> None:
+    config = write_project(tmp_path, trl("a.jsonl"), trl("b.jsonl"))
+    write_rows(tmp_path / "a.jsonl", [pair(n, prompt=f"only a knows this {n}") for n in range(20)])
+    write_rows(tmp_path / "b.jsonl", [pair(n) for n in range(20)])
+    ingest(config).close()
+    (tmp_path / "a.jsonl").unlink()
+    folder = tmp_path / ".curate" / "lake" / "data" / "main" / "prompts"
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"text": ["only a knows this 7"] * 9}), tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    (tmp_path / "whole").unlink()
+    torn = [folder / f"curate-{digit * 32}.parquet" for digit in "0123"]  # as a killed run leaves them
+    for path, size in zip(torn, (0, 4, 9, len(whole) - 3), strict=True):
+        path.write_bytes(whole[:size])
+    with Lake.open(config.location) as lake:
+        forget_target(lake, config, find_source(lake, "a.jsonl"), erase=True)
+        assert not any(path.exists() for path in torn)
+        assert check_lake(config.location).findings == []
+    foreign = folder / "mine.parquet"
+    foreign.write_bytes(whole[:-3])
+    with Lake.open(config.location) as lake:
+        with pytest.raises(CurateError, match=r"mine\.parquet cannot be read, so whether .* cannot be told"):
+            forget_target(lake, config, find_source(lake, "b.jsonl"), erase=True)
+        foreign.unlink()
+        finish_killed_runs(lake, config)
+        assert lake.value("SELECT count(*) FROM prompts") == 0
 
 
 LABELS = ("preferences", "rankings", "graphs", "annotators", "assessments")

@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
+# Tests start some hundred Python processes: without compiled modules each would compile all of curate again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup servers browser demo test times check lint bench schemas docs clean
 
 # Versions for which all that we depend on has wheels, as in pyproject.toml. Not 3.14: label-studio-sdk holds numpy

@@ -419,8 +419,8 @@ class FilterDecision(Record):
 
     What a filter routes to people stays out (`route`) until they let it `pass`, or `drop` it.
     `item_id` of a pair is the ids of its responses with a blank between them; exports of pairs leave it out.
-    `other`: the prompt, response or benchmark that it repeats, or the forms of personal data in it; `score`: how alike
-    they are, or what was measured.
+    `other`: the prompt, response or benchmark that it repeats, or the personal data in it by their forms and the names
+    of people; `score`: how alike they are, or what was measured.
     """
 
     filter: str

@@ -1,6 +1,7 @@
 """Personal data by their form: addresses of mail, telephone and bank account numbers, cards, machines, keys.
 
-Names of people are not found: that takes a model of language, such as presidio's.
+Names of people have no form: the filter `names` asks a model for them. What filters have found in a text is written as
+one text, in which names stand in quotation marks: `email,phone,"Ada Lovelace"`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Literal
+from typing import Literal, get_args
 
 Form = Literal["email", "phone", "card", "iban", "ip", "us-ssn", "key"]
 
@@ -52,6 +53,37 @@ def mask_forms(text: str, forms: Iterable[Form]) -> str:
         check = _CHECKS[form]
         text = _PATTERNS[form].sub(lambda match: mask if check(match[0]) else match[0], text)  # noqa: B023
     return text
+
+
+def write_findings(*, forms: Iterable[Form] = (), names: Iterable[str] = ()) -> str:
+    """Write the forms and the names in a text as one text.
+
+    >>> write_findings(forms=["email"], names=["Ada Lovelace"])
+    'email,"Ada Lovelace"'
+    """
+    parts = [part.strip() for name in names for part in re.split(r'[",\n]', name)]
+    return ",".join([*forms, *(f'"{part}"' for part in dict.fromkeys(parts) if part)])
+
+
+def mask_findings(text: str, findings: str) -> str:
+    """Mask what `write_findings` wrote, also of several filters with a comma between them; names become `[NAME]`.
+
+    >>> mask_findings("Ada, ada@lovelace.org: not Adam.", 'email,"Ada"')
+    '[NAME], [EMAIL]: not Adam.'
+    """
+    listed = findings.split(",")
+    text = mask_forms(text, [form for form in get_args(Form) if form in listed])
+    names = {item.strip('"') for item in listed if item.startswith('"')}
+    if not names:
+        return text
+    longest_first = sorted(names, key=lambda name: (-len(name), name))
+    return re.sub("|".join(map(_match_name, longest_first)), "[NAME]", text)
+
+
+def _match_name(name: str) -> str:
+    """Write a pattern for a name that is no part of a word, in scripts that have blanks between words."""
+    before, after = (r"\b" if end.upper() != end.lower() else "" for end in (name[0], name[-1]))
+    return before + re.escape(name) + after
 
 
 def _is_real_mail(value: str) -> bool:

@@ -1,15 +1,14 @@
-"""Mask personal data in what is exported, where the filter `personal-data` says so (`action: mask`)."""
+"""Mask personal data in what is exported, where filters say so (`personal-data` and `names` with `action: mask`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 
 from curate.config.export import ExportEntry
 from curate.core.errors import CurateError
-from curate.data.personal_data import Form, mask_forms
+from curate.data.personal_data import mask_findings
 from curate.export.formats import ExportFormat
 from curate.lake.lake import Lake
 from curate.records import TABLES, arrow_schema
@@ -42,30 +41,28 @@ def mask_texts(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None:
     if form.needs_transcripts or not form.is_split or form.reads_tables:
         raise CurateError(
             f"The export to {entry.path} is refused: the format {form.name!r} also writes what judges say, where "
-            "personal data may be quoted that `action: mask` of the filter `personal-data` masks in prompts and "
-            "responses alone. Write `action: drop` there, or take a format of pairs or rankings."
+            "personal data may be quoted that `action: mask` of a filter masks in prompts and responses "
+            "alone. Write `action: drop` there, or take a format of pairs or rankings."
         )
     for table, key in _IDS.items():
         _mask_table(reader, table, key)
 
 
 def _mask_table(reader: Lake, table: str, key: str) -> None:
-    forms = dict(
+    findings = dict(
         reader.rows(
             "SELECT item_id, string_agg(DISTINCT other, ',') FROM filter_decisions "
             "WHERE action = 'mask' AND target = $1 GROUP BY item_id",
             [table.removesuffix("s")],
         )
     )
-    wanted = pa.table({key: pa.array(list(forms), pa.string())})
+    wanted = pa.table({key: pa.array(list(findings), pa.string())})
     with reader.bind("items_to_mask", wanted):
         rows = reader.arrow(
             f"SELECT rowid AS place, * FROM {table} SEMI JOIN items_to_mask USING ({key})"
         ).to_pylist()
     for row in rows:
-        named = set(forms[row[key]].split(","))
-        kinds = [form for form in get_args(Form) if form in named]
-        row |= {column: _mask_value(row[column], kinds) for column in _COLUMNS[table]}
+        row |= {column: _mask_value(row[column], findings[row[key]]) for column in _COLUMNS[table]}
     schema = pa.schema([pa.field("place", pa.int64()), *arrow_schema(TABLES[table])])
     masked = pa.Table.from_pylist(rows, schema=schema)
     with reader.bind("masked_items", masked):
@@ -77,14 +74,14 @@ def _mask_table(reader: Lake, table: str, key: str) -> None:
     )
 
 
-def _mask_value(value: Any, forms: Iterable[Form]) -> Any:
+def _mask_value(value: Any, findings: str) -> Any:
     """Mask every text in a column but for ids, roles and addresses of media."""
     if isinstance(value, str):
-        return mask_forms(value, forms)
+        return mask_findings(value, findings)
     if isinstance(value, list | tuple):
-        return [_mask_value(item, forms) for item in value]
+        return [_mask_value(item, findings) for item in value]
     if isinstance(value, dict):
-        return {name: item if name in _KEPT else _mask_value(item, forms) for name, item in value.items()}
+        return {name: item if name in _KEPT else _mask_value(item, findings) for name, item in value.items()}
     return value
 
 

@@ -22,6 +22,7 @@ FILTERS: Registry[Filter] = Registry(
         "semantic-duplicates": f"{_KINDS}.semantic_duplicates:SemanticDuplicates",
         "contamination": f"{_KINDS}.contamination:Contamination",
         "personal-data": f"{_KINDS}.personal_data:PersonalData",
+        "names": f"{_KINDS}.names:Names",
         "special-tokens": f"{_KINDS}.special_tokens:SpecialTokens",
         "repetition": f"{_KINDS}.repetition:Repetition",
         "refusal": f"{_KINDS}.refusal:Refusal",

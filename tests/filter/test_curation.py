@@ -13,6 +13,7 @@ from curate.cli.app import app
 from curate.config.project import load_config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
+from tests.engine.local.name_model import write_name_model
 
 JUDGES = "judge: {judges: [{name: long, kind: rule, rule: length}]}\nexport: [{path: out, jsonl: true}]\n"
 LONG = "An answer that is a good deal longer than the other one, since it goes on and on."
@@ -95,6 +96,41 @@ def test_personal_data_are_masked_in_exports_and_kept_in_the_lake(tmp_path: Path
     write_project(tmp_path, rows, "{kind: length}")  # without the filter the texts are as they were
     call(project, "run")
     assert "lovelace" in json.dumps(read_export(project))
+
+
+def test_names_of_people_are_masked_with_what_has_a_form(tmp_path: Path) -> None:
+    write_name_model(tmp_path / "names")
+    rows = [
+        make_row("q1", "Who was Ada Lovelace?", "Ada, ada@lovelace.org: not Adam.", LONG),
+        make_row("q2", "Who is in Paris?", f"The lady. {LONG}", "Grace Hopper was.", reference="Grace"),
+    ]
+    options = "kind: names, model: names, action: mask"
+    filters = f"{{{options}}}, {{name: asked, of: prompt, {options}}}, {{kind: personal-data, action: mask}}"
+    project = write_project(tmp_path, rows, filters)
+    call(project, "run")
+    texts = {
+        text["content"]
+        for row in read_export(project)
+        for text in (*row["prompt"], *row["chosen"], *row["rejected"])
+    }
+    assert texts == {
+        "Who was [NAME]?",
+        "[NAME], [EMAIL]: not Adam.",
+        LONG,
+        "Who is in Paris?",
+        f"The lady. {LONG}",
+        "[NAME] was.",
+    }
+    assert query(
+        project, "SELECT reason, count(*) FROM filter_decisions WHERE other LIKE '%\"%' GROUP BY 1"
+    ) == [("names people", 3)]
+    runs = "SELECT DISTINCT run_id FROM filter_decisions WHERE \"filter\" = 'names'"
+    before = query(project, runs)
+    call(project, "filter")
+    assert query(project, runs) == before
+    write_name_model(tmp_path / "names", positions=32)  # another model of that name decides anew
+    call(project, "filter")
+    assert query(project, runs) != before
 
 
 def test_the_mix_has_the_shares_that_are_asked_for(tmp_path: Path) -> None:

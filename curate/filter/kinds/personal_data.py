@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from curate.data.personal_data import Form, find_forms
+from curate.data.personal_data import Form, find_forms, write_findings
 from curate.filter.base import Decision, Filter, Items, Target, TextFilterOptions
 
 
@@ -40,4 +40,6 @@ class PersonalData(Filter):
         for item in items:
             forms = find_forms(f"{item.history}\n{item.text}", self.options.forms)
             if forms:
-                yield Decision(item, f"holds personal data: {', '.join(forms)}", other=",".join(forms))
+                yield Decision(
+                    item, f"holds personal data: {', '.join(forms)}", other=write_findings(forms=forms)
+                )

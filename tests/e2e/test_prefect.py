@@ -29,7 +29,7 @@ def ask_server(url: str, path: str, question: dict[str, Any]) -> Any:
     request = urllib.request.Request(
         f"{url}/{path}", json.dumps(question).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=400) as answer:
         return json.load(answer)
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curate.core.steps import Steps
 from curate.data.conversation import render_text, text_answer
 from curate.engine.base import build_chat
 from curate.reward.scorer import Float64, PromptResponses
-from curate.serve.batching import Batcher
+from curate.serve.batching import Batcher, count_tokens
 
 WINDOW = 40  # characters, a second of work each
 
@@ -81,6 +81,9 @@ TEXTS = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(TEXTS, st.lists(st.booleans(), min_size=30, max_size=30))
+@example(
+    [[WINDOW + 2], [WINDOW + 3]], [False] * 30
+)  # small, and with the one letter of its prompt just large
 def test_each_request_has_its_answer_once_and_no_side_starves(
     lengths: list[list[int]], leaving: list[bool]
 ) -> None:
@@ -90,15 +93,15 @@ def test_each_request_has_its_answer_once_and_no_side_starves(
         [f"{name} ".ljust(max(length, 5), "x") for length in of_request]
         for name, of_request in zip(names, lengths, strict=True)
     ]
+    small = [count_tokens(ask(*texts)) <= WINDOW // 4 and len(texts) <= 4 for texts in requests]
 
     async def main() -> list[list[float] | None]:
         batcher = make_batcher(model)
         running = asyncio.create_task(batcher.run())
         tasks = [asyncio.create_task(batcher.submit(ask(*texts))) for texts in requests]
         await asyncio.sleep(0)
-        large = [len(texts) > 4 or sum(map(len, texts)) // 4 > WINDOW // 4 for texts in requests]
-        for task, leaves, is_large in zip(tasks, leaving, large, strict=False):
-            if leaves and is_large:
+        for task, leaves, is_small in zip(tasks, leaving, small, strict=False):
+            if leaves and not is_small:
                 task.cancel()
         model.go.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -108,7 +111,6 @@ def test_each_request_has_its_answer_once_and_no_side_starves(
         return [None if isinstance(result, BaseException) else result for result in results]
 
     results = asyncio.run(main())
-    small = [sum(map(len, texts)) // 4 <= WINDOW // 4 and len(texts) <= 4 for texts in requests]
     for texts, result, leaves, is_small in zip(requests, results, leaving, small, strict=False):
         assert result == (None if leaves and not is_small else [float(len(text)) for text in texts])
     whole = [

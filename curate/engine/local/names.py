@@ -50,7 +50,7 @@ class NameFinder:
                 positions = getattr(loaded.config, "max_position_embeddings", None) or 514
                 length = min(tokenizer.model_max_length, positions - 2)  # RoBERTa's positions begin at 2
                 tokenizer.model_max_length = length
-                pipeline = TokenClassificationPipeline(
+                pipeline = TokenClassificationPipeline(  # type: ignore[no-untyped-call]
                     model=loaded.eval(),
                     tokenizer=tokenizer,
                     aggregation_strategy="first",

@@ -108,9 +108,14 @@ class Verdicts(Section):
         None,
         description="The best of `responses`, by its name (key, model, column) or its text; it beats all others.",
     )
+    worst_response: str | None = Field(
+        None,
+        description="The worst of `responses`, likewise; all others beat it. With `best_response`: best-worst scaling.",
+    )
     places_from: Literal[0, 1] | None = Field(
         None,
-        description="Numbers at `ranking` and `best_response` are places in `responses`, counted from this one.",
+        description="Numbers at `ranking`, `best_response` and `worst_response` are places in `responses`, counted "
+        "from this one.",
     )
     p_a: str | None = None
     annotator: str | None = Field(

@@ -57,8 +57,8 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
     if is_pair or fields.response is not None:
         idle.add("ranking")
     if fields.chosen is not None or fields.response is not None:
-        idle.add("best_response")
-    if fields.ranking is None and fields.best_response is None:
+        idle |= {"best_response", "worst_response"}
+    if fields.ranking is None and fields.best_response is None and fields.worst_response is None:
         idle.add("places_from")
     if fields.winner is None and fields.score_a is None:
         idle |= {"winners", "p_a"} | (set() if fields.chosen is not None else {"margin", "shown"})
@@ -67,7 +67,7 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
         idle |= {
             f"verdicts.{number}.{key}"
             for number, entry in enumerate(fields.verdicts)
-            for key in ("ranking", "best_response")
+            for key in ("ranking", "best_response", "worst_response")
             if getattr(entry, key)
         }
     if idle:

@@ -19,7 +19,7 @@ from curate.data.preference_rows import PairColumns, PreferencePair, read_respon
 from curate.ingest import foreign, verdicts
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.paths import ABSENT, find_list, find_value, locate_value
-from curate.ingest.rankings import Naming, read_best, read_ranking
+from curate.ingest.rankings import Naming, read_extremes, read_ranking
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
 from curate.ingest.turns import are_parallel_turns, join_turns, read_value
@@ -65,8 +65,8 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
             statements += verdicts.compare_scores(scores, inner)
         if keys.ranking is not None:
             statements += read_ranking(inner, naming)
-        if keys.best_response is not None:
-            statements += read_best(inner, naming)
+        if keys.best_response is not None or keys.worst_response is not None:
+            statements += read_extremes(inner, naming)
         if verdicts.states_pair(keys):
             if len(responses) != 2:
                 reason = f"`winner` is about two responses, but the row has {len(responses)}."
@@ -142,13 +142,13 @@ def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
     pair = _read_two_answers(row, reading, *columns)
     responses = _build_two_responses(row, reading, pair)
     statements = _read_more(row, reading, own=True)
-    if fields.best_response is not None:
+    if fields.best_response is not None or fields.worst_response is not None:
         texts = [value if isinstance(value := find_value(row, path), str) else None for path in columns]
         names = [
             [path, *([response.model] if response.model else [])]
             for path, response in zip(columns, responses, strict=True)
         ]
-        statements += read_best(Scope(row, row, fields, reading), Naming(names, texts, (0, 1)))
+        statements += read_extremes(Scope(row, row, fields, reading), Naming(names, texts, (0, 1)))
     return foreign.build_row(row, reading, pair.prompt, responses, statements)
 
 

@@ -1,4 +1,4 @@
-"""Statements about all responses of a row: a ranking of them, or which one is the best."""
+"""Statements about all responses of a row: a ranking of them, or which one is the best or the worst."""
 
 from __future__ import annotations
 
@@ -115,33 +115,42 @@ def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, object]]:
             yield from ((place, name) for name in (item if isinstance(item, list) else [item]))
 
 
-def read_best(scope: Scope, naming: Naming) -> list[Verdict]:
-    """Read which response is better than all others of the row; nothing is said where the value is missing.
+def read_extremes(scope: Scope, naming: Naming) -> list[Verdict]:
+    """Read which response is better than all others of the row, and which is worse; nothing where values are missing.
 
     Raises:
-        RowError: It names no response of the row, or several.
+        RowError: A value names no response of the row, or several; or both name one.
     """
-    path = scope.keys.best_response or "best_response"
-    value = scope.find(path)
-    if value is None:
-        return []
+    best = _find_one(scope, naming, scope.keys.best_response)
+    worst = _find_one(scope, naming, scope.keys.worst_response)
+    if best is not None and best == worst:
+        reason = f"`{scope.keys.best_response}` and `{scope.keys.worst_response}` name the same response."
+        raise RowError("wrong value", reason)
+    numbers = range(len(naming.names))
+    ordered = [(best, other) for other in numbers if best is not None and other != best]
+    ordered += [(other, worst) for other in numbers if worst is not None and other not in (best, worst)]
+    annotator, kind, why = scope.get_annotator(), scope.get_kind(), scope.find_text(scope.keys.rationale)
+    return [
+        Verdict(
+            a=min(better, worse),
+            b=max(better, worse),
+            annotator=annotator,
+            kind=kind,
+            winner="a" if better < worse else "b",
+            rationale=why,
+            aspect=scope.keys.aspect,
+        )
+        for better, worse in ordered
+    ]
+
+
+def _find_one(scope: Scope, naming: Naming, path: str | None) -> int | None:
+    value = None if path is None else scope.find(path)
+    if path is None or value is None:
+        return None
     numbers = naming.find(value, path, places_from=scope.keys.places_from)
     if len(numbers) > 1:
         raise RowError(
             "wrong value", f"`{path}` is {str(value)[:80]!r}, and {len(numbers)} responses are called so."
         )
-    best = numbers[0]
-    annotator, kind, why = scope.get_annotator(), scope.get_kind(), scope.find_text(scope.keys.rationale)
-    return [
-        Verdict(
-            a=min(best, other),
-            b=max(best, other),
-            annotator=annotator,
-            kind=kind,
-            winner="a" if best < other else "b",
-            rationale=why,
-            aspect=scope.keys.aspect,
-        )
-        for other in range(len(naming.names))
-        if other != best
-    ]
+    return numbers[0]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,9 @@ from curate.data.json_columns import holds_json, list_rows
 from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.rejection import Rejection, shorten_raw
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 ColumnCheck = Callable[[Sequence[str]], None]
 """Check of the column names: raises CurateError where a table lacks columns that its format needs."""
@@ -189,24 +192,48 @@ def read_csv_rows(
             reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
             header = _number_names(next(reader, []))
             check(header)
-            while True:
-                start, text.dropped = reader.line_num + 1, False
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield start, Rejection(start, "broken CSV", f"The row is not valid CSV: {error}.", "")
-                    continue
-                if text.dropped:
-                    reason = f"The row holds a line of more than {limit >> 20} MiB (option `max_line_mib`)."
-                    yield start, Rejection(start, "line too long", reason, "")
-                elif cells:
-                    yield start, _build_csv_row(start, header, cells, keep_empty)
+            yield from _reject_headings(_list_csv_rows(reader, text, header, keep_empty))
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
     except UnicodeError as error:  # UTF-16 that ends in the middle of a character
         raise CurateError(f"{path} is damaged: it is no {dialect.encoding} ({error}).") from error
+
+
+def _list_csv_rows(
+    reader: CsvReader, text: _BoundedLines, header: list[str], keep_empty: frozenset[str]
+) -> Iterator[tuple[int, ReadRow]]:
+    while True:
+        start, text.dropped = reader.line_num + 1, False
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield start, Rejection(start, "broken CSV", f"The row is not valid CSV: {error}.", "")
+            continue
+        if text.dropped:
+            reason = f"The row holds a line of more than {text.limit >> 20} MiB (option `max_line_mib`)."
+            yield start, Rejection(start, "line too long", reason, "")
+        elif cells:
+            yield start, _build_csv_row(start, header, cells, keep_empty)
+
+
+def _reject_headings(rows: Iterator[tuple[int, ReadRow]]) -> Iterator[tuple[int, ReadRow]]:
+    """Reject the two rows that Qualtrics writes below its header: the questions, and ids as JSON."""
+    first = list(islice(rows, 2))
+    if len(first) == 2 and _holds_import_ids(first[1][1]):
+        reason = "The row is a heading: Qualtrics writes the questions and their ids below its header."
+        first = [
+            (number, Rejection(number, "heading", reason, shorten_raw(json.dumps(row, default=str))))
+            for number, row in first
+        ]
+    yield from first
+    yield from rows
+
+
+def _holds_import_ids(row: ReadRow) -> bool:
+    cells = [cell for cell in row.values() if cell] if isinstance(row, dict) else []
+    return bool(cells) and all(isinstance(cell, str) and cell.startswith('{"ImportId":') for cell in cells)
 
 
 def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> ReadRow:
@@ -252,17 +279,17 @@ class _BoundedLines:
 
     def __init__(self, file: io.TextIOWrapper, limit: int) -> None:
         self._file = file
-        self._limit = limit
+        self.limit = limit
         self.dropped = False
 
     def __iter__(self) -> _BoundedLines:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline(self._limit + 1)
+        line = self._file.readline(self.limit + 1)
         if not line:
             raise StopIteration
-        if len(line) <= self._limit or line.endswith("\n"):
+        if len(line) <= self.limit or line.endswith("\n"):
             return line
         self.dropped = True
         quotes = 0

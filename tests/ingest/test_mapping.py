@@ -95,6 +95,7 @@ def test_a_row_that_contradicts_its_mapping_is_rejected(
         ({"chosen": "c", "rejected": "r", "response_score": "s"}, "reads no scores"),
         ({"chosen": "c", "rejected": "r", "ranking": "k"}, "`ranking` does nothing"),
         ({"response": "c", "best_response": "k"}, "`best_response` does nothing"),
+        ({"chosen": "c", "rejected": "r", "worst_response": "k"}, "`worst_response` does nothing"),
         (
             {"a": "a", "b": "b", "verdicts": [{"best_response": "k"}]},
             "`verdicts.0.best_response` does nothing",
@@ -141,6 +142,13 @@ COLUMNS = {"q": "p", "one": "x", "two": None, "three": "z"}
         ({"best_response": "k", "places_from": 0}, THREE | {"k": 1}, ["yx", "yz"]),
         ({"best_response": "k", "places_from": 1}, THREE | {"k": "1"}, ["xy", "xz"]),
         ({"best_response": "k"}, THREE | {"k": "z "}, ["zx", "zy"]),
+        ({"worst_response": "k"}, THREE | {"k": "z "}, ["xz", "yz"]),
+        (
+            {"best_response": "k", "worst_response": "w", "places_from": 0},
+            THREE | {"k": 1, "w": 2},
+            ["yx", "yz", "xz"],
+        ),
+        ({"best_response": "k", "worst_response": "w"}, THREE | {"k": None, "w": "x"}, ["yx", "zx"]),
         ({"best_response": "k"}, THREE | {"k": None}, []),
         ({"best_response": "k", "responses": {"m": "one", "n": "three"}}, COLUMNS | {"k": "n"}, ["zx"]),
         (
@@ -189,11 +197,12 @@ def test_rankings_the_best_and_scores_in_columns_say_which_is_better(
         ({"ranking": "k", "places_from": 1}, "has no response there, counted from 1"),
         ({"best_response": "k"}, "should name a response"),
         ({"best_response": "w"}, "names 'w', which is no response of the row"),
+        ({"best_response": "x", "worst_response": "x"}, "`x` and `x` name the same response"),
     ],
 )
 def test_what_names_no_response_is_rejected(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowError) as caught:
-        read({"prompt": "q", "responses": "r", **fields}, THREE | {"k": [0, 1, 2], "w": "w"})
+        read({"prompt": "q", "responses": "r", **fields}, THREE | {"k": [0, 1, 2], "w": "w", "x": "x"})
     assert reason in caught.value.reason
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -323,3 +324,100 @@ def test_a_correct_answer_is_better_than_an_incorrect_one(tmp_path: Path) -> Non
     assert list_rows(recognition) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
     assert recognition.trial is not None
     assert {row.verdicts[0].winner for row in recognition.trial.rows} == {"a"}
+
+
+def list_verdicts(recognition: Recognition) -> list[list[tuple[int, int, str | None, str]]]:
+    """(a, b, winner, kind) of every verdict of every row."""
+    assert recognition.trial is not None
+    assert recognition.certainty != "refused", recognition.problems
+    return [[(v.a, v.b, v.winner, v.kind) for v in row.verdicts] for row in recognition.trial.rows]
+
+
+@pytest.mark.parametrize(("best", "worst"), [(0, 2), (1, 3)])
+def test_the_best_and_the_worst_by_place_count_from_one_number(tmp_path: Path, best: int, worst: int) -> None:
+    rows = [
+        {"prompt": q, "responses": [a, "I do not know any trees.", b], "best": best, "worst": worst}
+        for q, a, b in TRIPLES
+    ]
+    found = recognize(tmp_path, rows)
+    assert found.source is not None
+    assert found.source.fields is not None
+    assert found.source.fields.places_from == best
+    expected = [(0, 1, "a", "imported"), (0, 2, "a", "imported"), (1, 2, "a", "imported")]
+    assert [sorted(row) for row in list_verdicts(found)] == [expected] * len(rows)
+
+
+def test_the_worst_by_its_text_is_what_all_others_beat(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "responses": [a, b], "least_helpful": b} for q, a, b in TRIPLES]
+    assert list_verdicts(recognize(tmp_path, rows)) == [[(0, 1, "a", "imported")]] * len(rows)
+    several = [{"prompt": q, "responses": [a, b, "?"], "rejected": b} for q, a, b in TRIPLES]
+    (problem,) = recognize(
+        tmp_path, several
+    ).problems  # that one which was chosen beats it, and who knows of others?
+    assert "names the worse answer by its name: write `worst_response: rejected` where all others" in problem
+
+
+def test_headings_of_qualtrics_are_no_rows(tmp_path: Path) -> None:
+    names = ["ResponseId", "Q1_prompt", "Q1", "Q1_A", "Q1_B"]
+    heading = ["Response ID", "Prompt", "Which one\nis better?", "Response A", "Response B"]
+    ids = [json.dumps({"ImportId": name}) for name in names]
+    rows = [[f"R_{n}", q, f"Response {'AB'[n % 2]}", a, b] for n, (q, a, b) in enumerate(TRIPLES)]
+    with (tmp_path / "survey.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([names, heading, ids, *rows])
+    found = recognize_file(tmp_path, "survey.csv")
+    assert list_rows(found) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert list_verdicts(found) == [[(0, 1, "ab"[n % 2], "imported")] for n in range(len(rows))]
+    assert found.sample.broken == {
+        "The row is a heading: Qualtrics writes the questions and their ids below its header.": 2
+    }
+
+
+def test_columns_are_called_by_the_number_of_their_model(tmp_path: Path) -> None:
+    rows = [
+        {"context": q, "model1_response": a, "model2_response": b, "winner": f"model{n % 2 + 1}"}
+        for n, (q, a, b) in enumerate(TRIPLES)
+    ]
+    found = recognize(tmp_path, rows)
+    assert list_rows(found) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert list_verdicts(found) == [[(0, 1, "ab"[n % 2], "imported")] for n in range(len(rows))]
+    names = [row | {"model1_name": "x-7b", "model2_name": "y-1b"} for row in rows]
+    assert list_rows(recognize(tmp_path, names))[0][1] == [GOOD[0], BAD[0]]
+
+
+def test_the_answer_that_is_not_preferred_is_the_worse_one(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "response_non_preferred": b, "response_preferred": a} for q, a, b in TRIPLES]
+    found = recognize(tmp_path, rows)
+    assert [answers for _, answers, _ in list_rows(found)] == [[a, b] for _, a, b in TRIPLES]
+    assert list_verdicts(found) == [[(0, 1, "a", "imported")]] * len(rows)
+
+
+def test_a_judge_that_is_called_as_models_are_is_one(tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt": q,
+            "output_a": a,
+            "output_b": b,
+            "winner": "AB"[n % 2],
+            "judge": ("gpt-4o", "claude-3")[n % 2],
+        }
+        for n, (q, a, b) in enumerate(TRIPLES)
+    ]
+    kinds = {kind for row in list_verdicts(recognize(tmp_path, rows)) for *_, kind in row}
+    assert kinds == {"llm"}
+    people = [row | {"judge": ("ada", "gpt-4o")[n % 2]} for n, row in enumerate(rows)]
+    kinds = {kind for row in list_verdicts(recognize(tmp_path, people)) for *_, kind in row}
+    assert kinds == {"imported"}
+
+
+def test_conversations_that_are_written_as_one_text_are_never_certain(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"User: Hello!\nBot: Hi, what is it?\nUser: {q}", "chosen": a, "rejected": b}
+        for q, a, b in TRIPLES
+    ]
+    found = recognize(tmp_path, rows)
+    assert found.certainty == "likely"
+    assert any(
+        "lines of `User:` and `Bot:`, which stay in the text of one turn" in doubt for doubt in found.doubts
+    )
+    plain = [row | {"prompt": q} for row, q in zip(rows, QUESTIONS, strict=True)]
+    assert recognize(tmp_path, plain).certainty == "certain"

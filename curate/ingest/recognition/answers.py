@@ -30,7 +30,7 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
         if all(
             columns[name].is_prose or _may_be_short_answers(columns[name], pair) for name in (pair.a, pair.b)
         )
-        and (not set(pair.stem) & NO_ANSWERS or _hold_conversations(pair, columns))
+        and (not set(pair.stem) & NO_ANSWERS or _are_of_models(pair) or _hold_conversations(pair, columns))
     ]
     named = [
         pair
@@ -40,6 +40,12 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
     candidates = named or pairs
     longest = sorted(candidates, key=lambda pair: (-columns[pair.a].length - columns[pair.b].length, pair.a))
     return longest[0] if longest else None
+
+
+def _are_of_models(pair: NamePair) -> bool:
+    """Tell whether two columns are called as what a model answered: `model1_response`."""
+    *owner, thing = pair.stem or ("",)
+    return bool(owner) and set(owner) <= words.MODELS and thing in words.ANSWERS
 
 
 def _hold_conversations(pair: NamePair, columns: Mapping[str, Column]) -> bool:

@@ -20,6 +20,8 @@ _BEST = frozenset(
     {"best", "better", "chosen", "winner", "preferred", "selected", "selection", "choice", "pick"}
 )
 """Words of columns whose number is a place; `label` may be a class of its own."""
+_WORST = frozenset({"worst", "least"})
+"""Words of the answer that all others beat; `rejected` may be one that was drawn from many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class _Answers:
 
 
 def read_best(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Let the mapping read a ranking of the answers, or the best of them, where nothing says verdicts yet.
+    """Let the mapping read a ranking of the answers, or the best and the worst, where nothing says verdicts yet.
 
     A column that repeats an answer and is not called as verdicts are is a problem: it may be the better one.
 
@@ -47,14 +49,10 @@ def read_best(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
     if proposal.says_verdicts or not {"responses", "a"} & proposal.fields.keys():
         return
     answers = [_list_answers(row, proposal.fields) for row in rows]
-    free = [
-        column
-        for column in columns.values()
-        if column.name not in proposal.used
-        and not is_context(column.name)
-        and not words.is_reference(column.name)
-    ]
-    for column in free:
+    places: dict[str, _Places] = {}
+    for column in columns.values():
+        if column.name in proposal.used or is_context(column.name) or words.is_reference(column.name):
+            continue
         cells = [
             (row[column.name], known) for row, known in zip(rows, answers, strict=True) if column.name in row
         ]
@@ -64,23 +62,37 @@ def read_best(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
             proposal.doubts.append(f"`{column.name}` names the answers from the best to the worst")
         elif _is_mostly(known.has(value) for value, known in cells):
             _read_named(proposal, column)
-        elif "responses" in proposal.fields and column.content == "number":
-            _read_place(proposal, column, cells)
-        if proposal.says_verdicts or proposal.problems or "ranking" in proposal.fields:
-            proposal.says_verdicts = not proposal.problems
-            return
+        elif "responses" in proposal.fields and (listed := _list_places(column, cells)) is not None:
+            places.setdefault(listed.key, listed)
+        if proposal.problems or "ranking" in proposal.fields:
+            break
+    else:
+        _read_places(proposal, [listed for key, listed in places.items() if key not in proposal.fields])
+    keys = {"ranking", "best_response", "worst_response"} & proposal.fields.keys()
+    proposal.says_verdicts = bool(keys) and not proposal.problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """A column with places of answers: the key that may read it, and each place with the number of answers."""
+
+    key: str
+    column: str
+    places: list[tuple[int, int]]
 
 
 def _read_named(proposal: Proposal, column: Column) -> None:
-    if has_word(column.name, words.WORSE):
+    key = "worst_response" if has_word(column.name, _WORST) else "best_response"
+    if key in proposal.fields:
+        return
+    if key == "best_response" and has_word(column.name, words.WORSE):
         proposal.problems.append(
-            f"`{column.name}` names the worse answer by its name, and a mapping reads the better one: put that into a "
-            f"column, or write `ignore: [{column.name}]`"
+            f"`{column.name}` names the worse answer by its name: write `worst_response: {column.name}` where all "
+            f"others are better, or `ignore: [{column.name}]`"
         )
-    elif has_word(column.name, words.VERDICTS):
-        proposal.read("best_response", column.name)
-        proposal.says_verdicts = True
-        proposal.doubts.append(f"`{column.name}` is the best of a row's answers")
+    elif key == "worst_response" or has_word(column.name, words.VERDICTS):
+        proposal.read(key, column.name)
+        proposal.doubts.append(f"`{column.name}` is the {key.partition('_')[0]} of a row's answers")
     elif column.is_prose:
         proposal.problems.append(
             f"`{column.name}` repeats one of the answers, and nothing says whether it is the best: write "
@@ -88,23 +100,36 @@ def _read_named(proposal: Proposal, column: Column) -> None:
         )
 
 
-def _read_place(proposal: Proposal, column: Column, cells: Sequence[tuple[object, _Answers]]) -> None:
-    if not has_word(column.name, _BEST) or has_word(column.name, words.WORSE):
-        return
+def _list_places(column: Column, cells: Sequence[tuple[object, _Answers]]) -> _Places | None:
+    is_worst = has_word(column.name, _WORST)
+    is_best = has_word(column.name, _BEST) and not has_word(column.name, words.WORSE)
+    if column.content != "number" or not (is_worst or is_best):
+        return None
     places = [(place, known.count) for value, known in cells if (place := parse_place(value)) is not None]
+    if len(places) < len(cells):
+        return None
+    return _Places("worst_response" if is_worst else "best_response", column.name, places)
+
+
+def _read_places(proposal: Proposal, columns: Sequence[_Places]) -> None:
+    """Let the mapping read places that all count from 0, or all from 1."""
+    places = [place for column in columns for place in column.places]
     bases = [base for base in (0, 1) if all(0 <= place - base < count for place, count in places)]
-    if len(places) < len(cells) or not bases:
+    if not columns or not bases:
         return
     if len(bases) > 1:
+        first = columns[0]
+        end = first.key.partition("_")[0]
         proposal.problems.append(
-            f"`{column.name}` may be the place of the best answer, and nothing says whether places count from 0 or 1: "
-            f"write `best_response: {column.name}` with `places_from: 0` or `places_from: 1`"
+            f"`{first.column}` may be the place of the {end} answer, and nothing says whether places count from 0 or "
+            f"1: write `{first.key}: {first.column}` with `places_from: 0` or `places_from: 1`"
         )
         return
-    proposal.read("best_response", column.name)
     proposal.fields["places_from"] = bases[0]
-    proposal.says_verdicts = True
-    proposal.doubts.append(f"`{column.name}` is the place of the best answer, counted from {bases[0]}")
+    for column in columns:
+        proposal.read(column.key, column.column)
+        end = column.key.partition("_")[0]
+        proposal.doubts.append(f"`{column.column}` is the place of the {end} answer, counted from {bases[0]}")
 
 
 def _ranks(column: Column, cells: Sequence[tuple[object, _Answers]]) -> bool:

@@ -72,7 +72,7 @@ DECIDED = (
     ("chosen", "rejected"), ("preferred", "rejected"), ("preferred", "dispreferred"), ("accepted", "rejected"),
     ("chosen", "reject"), ("winner", "loser"), ("winning", "losing"), ("win", "lose"), ("better", "worse"), ("w", "l"),
     ("good", "bad"), ("positive", "negative"), ("pos", "neg"), ("selected", "rejected"), ("preferred", "unpreferred"),
-    ("correct", "incorrect"), ("right", "wrong"),
+    ("chosen", "unchosen"), ("selected", "unselected"), ("correct", "incorrect"), ("right", "wrong"),
 )
 """Words of which the first is the better side's."""
 # fmt: on
@@ -84,19 +84,25 @@ MODEL_NAMES = re.compile(
 """Parts of names that models have, and people hardly."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_NEGATIONS = frozenset({"non", "not"})
 _PREFIXES = frozenset({"input", "inputs", "answer", "output", "outputs"})
 
 
 def split_name(name: str) -> tuple[str, ...]:
     """Split a name into its words in lower case; the prefix of a crowd platform (`Input.`, `OUTPUT:`) is left out.
 
-    >>> split_name("responseA"), split_name("Input.prompt"), split_name("y_w"), split_name("answer1")
-    (('response', 'a'), ('prompt',), ('y', 'w'), ('answer', '1'))
+    >>> split_name("responseA"), split_name("Input.prompt"), split_name("answer1"), split_name("not_chosen")
+    (('response', 'a'), ('prompt',), ('answer', '1'), ('unchosen',))
     """
     prefix, dot, rest = name.partition(":" if ":" in name else ".")
     if dot and rest and prefix.lower() in _PREFIXES:
         name = rest
-    return tuple(word.lower() for word in _WORDS.findall(name)) or (name.lower(),)
+    words = [word.lower() for word in _WORDS.findall(name)]
+    for at, word in enumerate(words[:-1]):
+        if word in _NEGATIONS:
+            words[at : at + 2] = [f"un{words[at + 1]}"]
+            break
+    return tuple(words) or (name.lower(),)
 
 
 def join_name(name: str) -> str:

@@ -100,10 +100,14 @@ def _read_annotator(proposal: Proposal, columns: Mapping[str, Column]) -> None:
         proposal.doubts.append(f"`{winner}` is what people said")
     if len(named) != 1:
         return
-    proposal.read("annotator", named[0].name)
-    if has_word(named[0].name, words.WORKERS):
+    name, values = named[0].name, named[0].values or ()
+    proposal.read("annotator", name)
+    if has_word(name, words.WORKERS):
         proposal.kind = "human"
-        proposal.doubts.append(f"`{named[0].name}` names people")
+        proposal.doubts.append(f"`{name}` names people")
+    elif proposal.kind is None and values and all(words.MODEL_NAMES.search(str(value)) for value in values):
+        proposal.kind = "llm"
+        proposal.doubts.append(f"`{name}` names language models, such as {str(values[0])!r}")
 
 
 def _read_beside(proposal: Proposal, columns: Mapping[str, Column]) -> None:

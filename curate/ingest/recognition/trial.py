@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,12 @@ _MARKS = (
     *("<bos><start_of_turn>", "<start_of_turn>", "<|system|>", "<|user|>"),
 )
 """What chat templates (NeMo, Llama, Mistral, Gemma, Zephyr) begin a rendered prompt with."""
+
+_SPEAKER = re.compile(
+    r"^(User|Human|Person [12AB]|Speaker [12AB]|Customer|Patient|Assistant|Bot|Chatbot|AI|Agent|Doctor|System)[ ]?:",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Lines of conversations that are written as one text."""
 
 MOSTLY = 0.8  # share of the rows that a mapping must read to be the right one without a doubt
 
@@ -117,12 +124,17 @@ def list_doubts(trial: Trial, sample: Sample) -> list[str]:
 
 
 def doubt_marks(trial: Trial) -> Iterator[str]:
-    """Doubt that prompts are plain texts which all begin with a mark of a chat template."""
-    begins = [
-        next((mark for mark in _MARKS if text.lstrip().startswith(mark)), None)
-        for row in trial.rows
-        for text in _list_texts(row.prompt)[:1]
-    ]
+    """Doubt that prompts are plain texts which begin with marks of a chat template, or have lines of two speakers."""
+    texts = [text for row in trial.rows for text in _list_texts(row.prompt)[:1]]
+    spoken = [list(dict.fromkeys(_SPEAKER.findall(text))) for text in texts]
+    many = [speakers for speakers in spoken if len(speakers) > 1]
+    if len(many) > MOSTLY * len(texts):
+        first, second = many[0][:2]
+        yield (
+            f"prompts have lines of `{first}:` and `{second}:`, which stay in the text of one turn: where several are "
+            "meant, write them as messages of `role` and `content`"
+        )
+    begins = [next((mark for mark in _MARKS if text.lstrip().startswith(mark)), None) for text in texts]
     if begins and begins[0] is not None and None not in begins:
         yield (
             f"every prompt begins with `{begins[0]}`, a mark of a chat template, which stays in the text: where "

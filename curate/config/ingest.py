@@ -53,6 +53,7 @@ SHAPE_NAMES = (
     "mturk",
     "nectar",
     "nemo-rl-ranked",
+    "openai-preference",
     "orca-dpo",
     "pandalm",
     "pku-saferlhf",
@@ -66,6 +67,7 @@ SHAPE_NAMES = (
     "toloka",
     "ultrafeedback-argilla",
     "ultrafeedback-binarized",
+    "vertex-preference",
     "webgpt",
 )
 """The shapes of rows of this package; a test holds them against the registry `SHAPES`."""

@@ -421,3 +421,32 @@ def test_conversations_that_are_written_as_one_text_are_never_certain(tmp_path: 
     )
     plain = [row | {"prompt": q} for row, q in zip(rows, QUESTIONS, strict=True)]
     assert recognize(tmp_path, plain).certainty == "certain"
+
+
+def test_one_chosen_answer_beats_each_of_a_list(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "chosen": a, "rejected": [b, "No idea."]} for q, a, b in TRIPLES]
+    expected = [[(0, 1, "a", "imported"), (0, 2, "a", "imported")]] * len(rows)
+    found = recognize(tmp_path, rows)
+    assert list_rows(found) == [(q, [a, b, "No idea."], [None] * 3) for q, a, b in TRIPLES]
+    assert list_verdicts(found) == expected
+    triplets = [{"query": q, "pos": [a], "neg": [b, "No idea."]} for q, a, b in TRIPLES]
+    assert list_verdicts(recognize(tmp_path, triplets)) == expected
+
+
+def test_columns_that_are_called_as_models_hold_answers_where_they_hold_sentences(tmp_path: Path) -> None:
+    rows = [{"prompt": q, "Model A": a, "Model B": b, "flag": "A is better"} for q, a, b in TRIPLES]
+    found = recognize(tmp_path, rows)
+    assert list_rows(found) == [(q, [a, b], [None, None]) for q, a, b in TRIPLES]
+    assert list_verdicts(found) == [[(0, 1, "a", "imported")]] * len(rows)
+    names = [row | {"Model A": "gpt 4 turbo", "Model B": "claude 3 opus"} for row in rows]
+    assert recognize(tmp_path, names).certainty == "refused"
+
+
+def test_thumbs_are_read_as_pictures_too(tmp_path: Path) -> None:
+    rows = [
+        {"question": q, "answer": a, "feedback": ("👍", "👎", "👍🏽", "👎\ufe0f")[n % 4]}
+        for n, (q, a, _) in enumerate(TRIPLES)
+    ]
+    found = recognize(tmp_path, rows)
+    assert found.trial is not None
+    assert [rating.score for row in found.trial.rows for rating in row.ratings] == [1, 0, 1, 0] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,24 @@ from curate.ingest.recognition.proposal import Proposal, list_names
 
 NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
 _KEYS = frozenset({"id", "ids", "uid", "hash", "url"})  # last words of names of columns that hold no text
-_UP = frozenset({"up", "upvote", "upvoted", "like", "liked", "positive", "good", "helpful", "thumbsup"})
+_UP = frozenset({"up", "upvote", "upvoted", "like", "liked", "positive", "good", "helpful", "thumbsup", "👍"})
 _DOWN = frozenset(
-    {"down", "downvote", "downvoted", "dislike", "disliked", "negative", "bad", "unhelpful", "thumbsdown"}
+    {
+        "down",
+        "downvote",
+        "downvoted",
+        "dislike",
+        "disliked",
+        "negative",
+        "bad",
+        "unhelpful",
+        "thumbsdown",
+        "👎",
+    }
 )
+_TINTS = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f]")  # of emoji: skin, and that it is no letter
 _ONE_WORD = 1.5  # words on average
+_SENTENCE = 4.0  # words on average, from which a column holds no names
 _FEW_ROWS = 4  # rows for each different answer, from which a column holds no answers
 _TAKES_SIDES = words.SCORES | words.RANKS | words.VERDICTS
 
@@ -28,9 +42,12 @@ def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
         pair
         for pair in find_pairs(name for name in columns if split_name(name)[-1] not in _KEYS)
         if all(
-            columns[name].is_prose or _may_be_short_answers(columns[name], pair) for name in (pair.a, pair.b)
+            columns[name].is_prose
+            or _may_be_short_answers(columns[name], pair)
+            or (pair.decided and columns[name].content == "texts")
+            for name in (pair.a, pair.b)
         )
-        and (not set(pair.stem) & NO_ANSWERS or _are_of_models(pair) or _hold_conversations(pair, columns))
+        and (not set(pair.stem) & NO_ANSWERS or _are_of_models(pair) or _hold_what_models_said(pair, columns))
     ]
     named = [
         pair
@@ -48,10 +65,10 @@ def _are_of_models(pair: NamePair) -> bool:
     return bool(owner) and set(owner) <= words.MODELS and thing in words.ANSWERS
 
 
-def _hold_conversations(pair: NamePair, columns: Mapping[str, Column]) -> bool:
+def _hold_what_models_said(pair: NamePair, columns: Mapping[str, Column]) -> bool:
     """Tell whether two columns called as models are, `model_a` and `model_b`, hold what these have said."""
     return set(pair.stem) <= words.MODELS and all(
-        columns[name].content == "messages" for name in (pair.a, pair.b)
+        columns[name].content == "messages" or columns[name].words >= _SENTENCE for name in (pair.a, pair.b)
     )
 
 
@@ -72,6 +89,8 @@ def read_pair(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column])
     ):
         proposal.read(key, name)
         note_json(proposal, columns[name])
+        if columns[name].content == "texts":
+            proposal.fields[key] = f"{name}[*]"
     if pair.decided:
         proposal.says_verdicts = True
         if pair.sides != ("chosen", "rejected"):
@@ -299,7 +318,8 @@ def _read_rating(proposal: Proposal, columns: Mapping[str, Column]) -> None:
 
 def _score_reaction(value: object) -> int | None:
     """Return 1 for a thumb up and 0 for one down, by the word; a flag or number may stand for no reaction at all."""
-    stated = set(split_name(str(value))) - {"thumb", "thumbs", "vote", "voted"}
+    plain = _TINTS.sub("", str(value))
+    stated = set(split_name(plain)) - {"thumb", "thumbs", "vote", "voted"}
     return next((score for names, score in ((_UP, 1), (_DOWN, 0)) if stated and stated <= names), None)
 
 

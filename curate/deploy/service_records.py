@@ -15,6 +15,7 @@ from typing import Any
 from curate.core.atomic import atomic_file
 from curate.core.errors import CurateError
 
+MARK = "CURATE_SERVICE"
 _PATIENCE = 20.0  # seconds until a process that was asked to end is killed
 
 
@@ -28,6 +29,7 @@ class ServiceRecord:
         started: Start time of the process, in seconds since 1970.
         url: Its address; "" for a service without one.
         log: Path of its log.
+        mark: Value of the variable `MARK` in its environment, which all that it starts inherit; "": there is none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ServiceRecord:
     started: float
     url: str
     log: str
+    mark: str = ""
 
     def find_process(self) -> Any | None:
         """Return the process, if it is still the one that was started."""
@@ -48,7 +51,7 @@ class ServiceRecord:
             return None
 
 
-def record_process(name: str, pid: int, *, url: str, log: str) -> ServiceRecord:
+def record_process(name: str, pid: int, *, url: str, log: str, mark: str = "") -> ServiceRecord:
     """Make the record of a process that runs now.
 
     Args:
@@ -56,10 +59,11 @@ def record_process(name: str, pid: int, *, url: str, log: str) -> ServiceRecord:
         pid: Number of its process.
         url: Its address.
         log: Path of its log.
+        mark: Value of the variable `MARK` in its environment.
     """
     import psutil
 
-    return ServiceRecord(name, pid, float(psutil.Process(pid).create_time()), url, log)
+    return ServiceRecord(name, pid, float(psutil.Process(pid).create_time()), url, log, mark)
 
 
 def read_records(path: Path) -> list[ServiceRecord]:
@@ -90,22 +94,47 @@ def write_records(path: Path, records: Sequence[ServiceRecord]) -> None:
 def end_service(record: ServiceRecord) -> bool:
     """End a service and all processes that it has started; tell whether it was still there.
 
-    It is asked to end; what is there after 20 seconds is killed.
+    They are asked to end; what is there after 20 seconds is killed. What a process has started while it ended is
+    ended in its turn.
     """
     import psutil
 
     process = record.find_process()
     if process is None:
         return False
-    family = [process]
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = [*process.children(recursive=True), process]
-    for member in reversed(family):  # parents first: they may end their children in order
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.terminate()
-    _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=_PATIENCE)
+    while family := _list_family(process, record.mark):
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.terminate()
+        _, alive = psutil.wait_procs(family, timeout=_PATIENCE)
+        for member in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(alive, timeout=_PATIENCE)
     return True
+
+
+def _list_family(process: Any, mark: str) -> list[Any]:
+    """List a process, its children and all others with its mark, parents first.
+
+    A child whose parent has ended is nobody's child, but still has the mark.
+    """
+    import psutil
+
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [process, *reversed(process.children(recursive=True))]
+    for other in psutil.process_iter() if mark else ():
+        with contextlib.suppress(psutil.Error, OSError):  # of another user, or gone
+            if other.environ().get(MARK) == mark and other not in family:
+                family.append(other)
+    return [member for member in family if _is_running(member)]
+
+
+def _is_running(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -9,12 +9,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.core.errors import CurateError
-from curate.deploy.service_records import ServiceRecord, record_process
+from curate.deploy.service_records import MARK, ServiceRecord, record_process
 
 HOST = "127.0.0.1"
 _NO_PROXY = {"no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost"}
@@ -58,7 +59,8 @@ def start_service(
         CurateError: It cannot be started, ends at once or does not answer.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | _NO_PROXY | dict(service.environment)
+    mark = uuid.uuid4().hex
+    environment = os.environ | _NO_PROXY | dict(service.environment) | {MARK: mark}
     with log.open("ab") as output:
         try:
             process = subprocess.Popen(
@@ -67,7 +69,7 @@ def start_service(
             )  # fmt: skip
         except OSError as error:
             raise CurateError(f"{service.name} cannot be started: {error}.") from error
-    record = record_process(service.name, process.pid, url=service.url, log=str(log))
+    record = record_process(service.name, process.pid, url=service.url, log=str(log), mark=mark)
     on_start(record)
     deadline = time.monotonic() + service.seconds
     while not service.is_ready():

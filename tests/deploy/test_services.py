@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from curate.config.project import load_config
 from curate.core.errors import CurateError
 from curate.deploy.doctor.needs import list_clear_secrets, list_needed_extras
 from curate.deploy.report_server import ReportServer
-from curate.deploy.service_records import end_service, read_records, record_process, write_records
+from curate.deploy.service_records import MARK, end_service, read_records, record_process, write_records
 from curate.deploy.service_start import ServiceCommand, find_port, start_service
 from tests.cli.test_app import call, project
 
@@ -64,6 +65,32 @@ def test_a_service_is_ended_with_its_children_and_only_if_it_is_the_same_process
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     family.wait(30)
     assert not end_service(record)
+
+
+LATE = """
+import signal, subprocess, sys
+
+def start_another(number, frame):
+    program = [sys.executable, "-c", "import time; time.sleep(600)"]
+    child = subprocess.Popen(program, stdout=subprocess.DEVNULL, start_new_session=True)
+    print(child.pid, flush=True)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, start_another)
+print("up", flush=True)
+signal.pause()
+"""
+
+
+def test_what_a_service_starts_while_it_ends_is_ended_too() -> None:
+    command = [sys.executable, "-c", LATE]
+    environment = os.environ | {MARK: "m1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as service:
+        assert service.stdout is not None
+        assert service.stdout.readline() == "up\n"
+        assert end_service(record_process("worker", service.pid, url="", log="", mark="m1"))
+        late = int(service.stdout.readline())
+    assert not psutil.pid_exists(late) or psutil.Process(late).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_damaged_record_is_one_sentence(tmp_path: Path) -> None:

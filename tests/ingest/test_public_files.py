@@ -450,3 +450,32 @@ def test_thumbs_are_read_as_pictures_too(tmp_path: Path) -> None:
     found = recognize(tmp_path, rows)
     assert found.trial is not None
     assert [rating.score for row in found.trial.rows for rating in row.ratings] == [1, 0, 1, 0] * 2
+
+
+@pytest.mark.parametrize(
+    ("who", "kind"), [("annotator_id", "imported"), ("worker", "human"), ("judge_model", "llm")]
+)
+def test_a_list_of_votes_in_a_row_is_a_vote_each(tmp_path: Path, who: str, kind: str) -> None:
+    names = ("gpt-4o", "claude-3") if kind == "llm" else ("p1", "p2")
+    rows: list[dict[str, Any]] = [
+        {
+            "prompt": q,
+            "response_a": a,
+            "response_b": b,
+            "annotations": [
+                {who: name, "label": label, "comment": "so"}
+                for name, label in zip(names, ("A", ("B", "Tie")[n % 2]), strict=True)
+            ],
+        }
+        for n, (q, a, b) in enumerate(TRIPLES)
+    ]
+    found = recognize(tmp_path, rows)
+    expected = [[(0, 1, "a", kind), (0, 1, ("b", "tie")[n % 2], kind)] for n in range(len(rows))]
+    assert list_verdicts(found) == expected
+    assert found.trial is not None
+    assert [verdict.rationale for row in found.trial.rows for verdict in row.verdicts] == ["so"] * 2 * len(
+        rows
+    )
+    assert {verdict.annotator for row in found.trial.rows for verdict in row.verdicts} == set(names)
+    shown = [row | {"annotations": [vote | {"order": "ba"} for vote in row["annotations"]]} for row in rows]
+    assert recognize(tmp_path, shown).certainty == "refused"

@@ -23,7 +23,8 @@ from curate.ingest.recognition.content import Column, list_keys
 from curate.ingest.recognition.names import has_word, join_name
 from curate.ingest.recognition.proposal import Proposal
 from curate.ingest.recognition.question import read_context, read_prompt
-from curate.ingest.recognition.verdict_columns import read_verdict
+from curate.ingest.recognition.verdict_columns import guess_kind, read_verdict
+from curate.ingest.recognition.vote_lists import read_vote_list
 from curate.ingest.recognition.votes import read_ids, read_votes
 
 _TAKES_SIDES = words.VERDICTS | words.SCORES | words.RANKS
@@ -53,6 +54,8 @@ def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, A
     read_context(proposal, columns, rows)
     if pair is not None:
         read_verdict(proposal, pair, columns)
+        if not pair.decided:
+            read_vote_list(proposal, pair, columns, rows)
     read_best(proposal, columns, rows)
     read_ids(proposal, columns, rows)
     _read_annotator(proposal, columns)
@@ -100,14 +103,12 @@ def _read_annotator(proposal: Proposal, columns: Mapping[str, Column]) -> None:
         proposal.doubts.append(f"`{winner}` is what people said")
     if len(named) != 1:
         return
-    name, values = named[0].name, named[0].values or ()
-    proposal.read("annotator", name)
-    if has_word(name, words.WORKERS):
-        proposal.kind = "human"
-        proposal.doubts.append(f"`{name}` names people")
-    elif proposal.kind is None and values and all(words.MODEL_NAMES.search(str(value)) for value in values):
-        proposal.kind = "llm"
-        proposal.doubts.append(f"`{name}` names language models, such as {str(values[0])!r}")
+    proposal.read("annotator", named[0].name)
+    kind = guess_kind(named[0])
+    if kind == "human" or (kind is not None and proposal.kind is None):
+        proposal.kind = kind
+        meaning = "people" if kind == "human" else "language models"
+        proposal.doubts.append(f"`{named[0].name}` names {meaning}")
 
 
 def _read_beside(proposal: Proposal, columns: Mapping[str, Column]) -> None:

@@ -28,7 +28,7 @@ def read_verdict(proposal: Proposal, pair: NamePair, columns: Mapping[str, Colum
     _read_score_columns(proposal, pair, columns)
     if pair.decided:
         return
-    candidates = _find_candidates(proposal, pair, columns)
+    candidates = find_candidates(proposal, pair, columns)
     named = [name for name in candidates if has_word(name, words.VERDICTS)]
     chosen = named if len(named) == 1 else list(candidates)
     if len(candidates) > 1 and (
@@ -52,7 +52,7 @@ def read_verdict(proposal: Proposal, pair: NamePair, columns: Mapping[str, Colum
         _explain_unknown_winner(proposal, pair, columns)
 
 
-def _find_candidates(
+def find_candidates(
     proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]
 ) -> dict[str, WinnerValues]:
     """Find the columns whose few values all name a side, a tie or none; not the order in which answers were shown."""
@@ -73,10 +73,18 @@ def _find_candidates(
     return candidates
 
 
+def guess_kind(annotators: Column) -> str | None:
+    """Return what a column's annotators are, by its name (`worker`: people) or by theirs (`gpt-4o`: models)."""
+    if has_word(annotators.name, words.WORKERS):
+        return "human"
+    names = annotators.values or ()
+    return "llm" if names and all(words.MODEL_NAMES.search(str(name)) for name in names) else None
+
+
 def _read_winner(proposal: Proposal, name: str, values: WinnerValues, *, is_named: bool) -> None:
     proposal.read("winner", name)
     proposal.says_verdicts = True
-    proposal.fields |= _map_values(values)
+    proposal.fields |= map_values(values)
     if values.steps:
         proposal.doubts.append(f"`{name}` says by how much one is better, by its words")
     proposal.doubts += values.doubts
@@ -84,7 +92,7 @@ def _read_winner(proposal: Proposal, name: str, values: WinnerValues, *, is_name
         proposal.doubts.append(f"`{name}` is the verdict, by its values")
 
 
-def _map_values(values: WinnerValues) -> dict[str, Any]:
+def map_values(values: WinnerValues) -> dict[str, Any]:
     """Return the keys of a mapping that say what the values mean: a scale of words, and `winners` for all others."""
     keys: dict[str, Any] = {}
     if values.steps:
@@ -109,7 +117,7 @@ def _read_judges(
         return False
     verdicts = []
     for name in judges:
-        entry: dict[str, Any] = {"winner": name, "name": name, **_map_values(candidates[name])}
+        entry: dict[str, Any] = {"winner": name, "name": name, **map_values(candidates[name])}
         if name in models:
             entry["kind"] = "llm"
         reasons = [f"{name}_{word}" for word in words.RATIONALES if f"{name}_{word}" in columns]
@@ -140,7 +148,7 @@ def _read_criteria(
         return False
     _read_winner(proposal, whole[0], candidates[whole[0]], is_named=True)
     proposal.fields["verdicts"] = [
-        {"winner": name, "aspect": name, **_map_values(candidates[name])} for name in others
+        {"winner": name, "aspect": name, **map_values(candidates[name])} for name in others
     ]
     proposal.used.update(others)
     proposal.doubts.append(f"`{whole[0]}` is the verdict, and {list_names(others)} are about single criteria")

@@ -36,6 +36,15 @@ class _Answers:
         return isinstance(value, str) and (value in self.names or value.strip() in self.texts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """A column with places of answers: the key that may read it, and each place with the number of answers."""
+
+    key: str
+    column: str
+    places: list[tuple[int, int]]
+
+
 def read_best(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> None:
     """Let the mapping read a ranking of the answers, or the best and the worst, where nothing says verdicts yet.
 
@@ -70,15 +79,6 @@ def read_best(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[
         _read_places(proposal, [listed for key, listed in places.items() if key not in proposal.fields])
     keys = {"ranking", "best_response", "worst_response"} & proposal.fields.keys()
     proposal.says_verdicts = bool(keys) and not proposal.problems
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """A column with places of answers: the key that may read it, and each place with the number of answers."""
-
-    key: str
-    column: str
-    places: list[tuple[int, int]]
 
 
 def _read_named(proposal: Proposal, column: Column) -> None:

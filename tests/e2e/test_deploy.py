@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -161,7 +162,7 @@ def look_at_pages(records: dict[str, dict[str, Any]], run: dict[str, Any]) -> No
         browser = driver.chromium.launch(executable_path=browser_path, args=options)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(f"{base}/runs/flow-run/{run['id']}")
-        page.get_by_text("judge: in", exact=False).first.wait_for(timeout=60_000)  # its log
+        page.get_by_text(re.compile("judge: (in|nothing)")).first.wait_for(timeout=60_000)  # its log
         save_picture(page, "run")
         page.goto(f"{base}/artifacts/artifact/{artifact['id']}")
         page.get_by_role("cell", name="aggregate", exact=True).wait_for(timeout=60_000)
